@@ -1,0 +1,235 @@
+"""Run the tests: all of them on both cores, or one addon's in seconds."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from house import browser, coverage_gate, files
+from house.cluster import Server
+from house.console import Problem, say, step
+from house.databases import Databases
+from house.inside import test_server
+from house.odoo import write_conf
+from house.settings import ADDONS, ROOT, Settings, addons, product_addons
+
+BENCHES = ROOT / "bench"
+
+
+def _pytest(settings: Settings, *arguments: str | Path) -> list[str]:
+    plugin = ["-p", "house.gate_plugin"]
+    return [str(a) for a in (settings.python, "-m", "pytest", *plugin, *arguments)]
+
+
+def _env(server: Server) -> dict[str, str]:
+    """The environment of a test process."""
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith("PG")},
+        "PYTHONPATH": str(ROOT / "scripts"),
+        "ODOO_QUEUE_JOB_CHANNELS": "root:0",  # no live runner inside the tests
+        "STEWARD_TEST_SERVER": json.dumps(server.conf),
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",
+    }
+
+
+def _addons_command(settings: Settings, conf: Path, *arguments: str) -> list[str]:
+    return _pytest(
+        settings,
+        f"--odoo-config={conf}",
+        *("--odoo-http", "--odoo-log-level=warn"),
+        *arguments,
+    )
+
+
+def _conf(settings: Settings, server: Server, database: str) -> Path:
+    """The configuration of one test process on its own database."""
+    return write_conf(
+        settings,
+        "test",
+        server,
+        {"db_name": database, "dbfilter": f"^{database}$", "log_level": "warn"},
+        file=f"test-{database}",
+    )
+
+
+def fast(settings: Settings, targets: Sequence[str]) -> int:
+    """The tests of one addon, folder or file."""
+    target = next((t for t in targets if t), "")
+    if not target:
+        raise Problem(
+            "which tests?", f"make fast t=<{'|'.join(addons())}|a file>", "fast"
+        )
+    path = ADDONS / target if (ADDONS / target).is_dir() else ROOT / target
+    if not path.exists():
+        raise Problem(f"there is no addon and no file {target}", "", "fast")
+    browser.ensure(settings)
+    with test_server(settings) as server:
+        env = _env(server)
+        if not path.is_relative_to(ADDONS):
+            command = _pytest(settings, "-p", "no:odoo", path)
+            return subprocess.run(command, env=env, cwd=ROOT, check=False).returncode
+        addon = path.relative_to(ADDONS).parts[0]
+        databases = Databases(settings, server, "test")
+        with databases.clone(databases.template([addon])) as database:
+            conf = _conf(settings, server, database)
+            try:
+                command = _addons_command(settings, conf, *_parts(path))
+                return subprocess.run(
+                    command, env=env, cwd=ROOT, check=False
+                ).returncode
+            finally:
+                conf.unlink()
+
+
+def _parts(path: Path) -> list[str]:
+    """What to hand to pytest; a kernel's examples are tests too."""
+    whole = path.parent == ADDONS
+    parts = [path / "tests", *path.glob("kernel")] if whole else [path]
+    return ["--doctest-modules", *map(str, parts)]
+
+
+def whole(settings: Settings) -> int:
+    """Every test, in two lanes: inside Odoo, and from outside."""
+    browser.ensure(settings)
+    began = time.monotonic()
+    results = settings.data / "results"
+    results.mkdir(exist_ok=True)
+    for old in results.glob("*"):
+        old.unlink()
+    with test_server(settings) as server:
+        databases = Databases(settings, server, "test")
+        env = _env(server)
+        with databases.clone(databases.template(addons())) as database:
+            conf = _conf(settings, server, database)
+            kernels = [str(p) for p in sorted(ADDONS.glob("*/kernel"))]
+            lanes = {
+                "addons": _addons_command(
+                    settings,
+                    conf,
+                    "--doctest-modules",
+                    f"--each-addon={','.join(addons())}",
+                    f"--counts={results / 'addons.json'}",
+                    *("--cov=addons", "--cov=client", "--cov-report="),
+                    *kernels,
+                    *(str(ADDONS / name / "tests") for name in addons()),
+                ),
+                "outside": _pytest(
+                    settings,
+                    *("-p", "no:odoo", f"--counts={results / 'outside.json'}"),
+                    ROOT / "tests",
+                ),
+            }
+            env["COVERAGE_FILE"] = str(results / "coverage")
+            failed = _run_lanes(lanes, env, results)
+            conf.unlink()
+        complaints = coverage_gate.check(settings, results / "coverage")
+    for complaint in complaints:
+        print(f"  coverage   {complaint}", file=sys.stderr)
+    total: Counter[str] = Counter(passed=0, failed=0, skipped=0)
+    for name in lanes:
+        counted = files.read(results / f"{name}.json")
+        total.update(json.loads(counted) if counted else {"failed": 1})
+    total["failed"] += len(complaints)
+    if failed and not total["failed"]:
+        total["failed"] += 1  # a lane died after its last test
+    say("tests", f"in {len(lanes)} lanes", time.monotonic() - began)
+    print(
+        f"{total['passed']} passed, {total['failed']} failed,"
+        f" {total['skipped']} skipped",
+        flush=True,
+    )
+    return 1 if total["failed"] else 0
+
+
+def _run_lanes(
+    lanes: dict[str, list[str]], env: dict[str, str], results: Path
+) -> list[str]:
+    """Run the lanes side by side; show each whole when it is done."""
+    running = {}
+    for name, command in lanes.items():
+        output = (results / f"{name}.log").open("wb")
+        running[name] = subprocess.Popen(
+            command,
+            env=env,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    failed = []
+    try:
+        while running:
+            for name, process in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[name]
+                print(f"\n== {name} ==\n{files.read(results / f'{name}.log')}")
+                sys.stdout.flush()
+                if process.returncode:
+                    failed.append(name)
+            time.sleep(0.2)
+    finally:
+        for process in running.values():  # interrupted
+            process.terminate()
+            process.wait()
+    return failed
+
+
+def bench(settings: Settings, only: str) -> int:
+    """Measure; each bench prints its rows and keeps them in bench/results/."""
+    names = [only] if only else sorted(p.stem[6:] for p in BENCHES.glob("bench_*.py"))
+    missed = 0
+    with test_server(settings) as server:
+        env = {**_env(server), "PYTHONPATH": f"{ROOT / 'scripts'}:{BENCHES}"}
+        for name in names:
+            script = BENCHES / f"bench_{name}.py"
+            if not script.exists():
+                raise Problem(f"there is no bench {name}", "", "bench")
+            with step("bench") as line:
+                done = subprocess.run(
+                    [settings.python, script], env=env, cwd=ROOT, check=False
+                )
+                missed += done.returncode != 0
+                line.text = name
+    return 1 if missed else 0
+
+
+def pot(settings: Settings) -> int:
+    """Write each addon's translation template anew."""
+    with test_server(settings) as server:
+        databases = Databases(settings, server, "test")
+        with databases.clone(databases.template(product_addons())) as database:
+            for name in product_addons():
+                target = ADDONS / name / "i18n" / f"{name}.pot"
+                target.parent.mkdir(exist_ok=True)
+                files.write(target, export_pot(databases, database, name), 0o644)
+                say("pot", str(target.relative_to(ROOT)))
+    return 0
+
+
+def export_pot(databases: Databases, database: str, name: str) -> str:
+    """An addon's terms, without the lines that differ at each export."""
+    settings = databases.settings
+    conf = _conf(settings, databases.server, database)
+    out = settings.data / f"{database}.pot"
+    try:
+        done = subprocess.run(
+            [settings.odoo, "i18n", "export", "-c", conf, "-d", database]
+            + ["-o", out, name],
+            env=_env(databases.server),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Problem(f"exporting the terms of {name}: {done.stderr[-800:]}")
+        lines = files.read(out).splitlines(keepends=True)
+    finally:
+        conf.unlink()
+        out.unlink(missing_ok=True)
+    dates = ('"POT-Creation-Date', '"PO-Revision-Date')
+    return "".join(line for line in lines if not line.startswith(dates))
