@@ -47,7 +47,9 @@ def test_json2_is_closed_without_key(odoo):
 
 def test_database_manager_is_closed(odoo):
     _status, text = get(f"{odoo.url}/web/database/manager")
-    assert "Create Database" not in text
+    assert "has been disabled by the administrator" in text
+    with pytest.raises(urllib.error.HTTPError):
+        get(f"{odoo.url}/web/database/list")
 
 
 def test_browser(odoo):

@@ -14,7 +14,7 @@ from house.settings import REQUIREMENTS, ROOT, Settings
 # licences that may stand beside LGPL-3
 FREE = re.compile(
     r"MIT|BSD|Apache|ISC|PSF|Python Software|LGPL|Lesser General|MPL|Mozilla|Zlib|"
-    r"Unlicense|Public Domain|ZPL|Zope|HPND|CC0|0BSD|Artistic|WTFPL|AGPL|GPL",
+    r"Unlicense|Public Domain|ZPL|Zope|HPND|CC0|0BSD|Artistic|WTFPL",
     re.IGNORECASE,
 )
 SECRET = re.compile(
@@ -59,8 +59,13 @@ def licences() -> list[str]:
     return found
 
 
-# packages that name their licence only in a file, which was read
+# packages whose licence is told elsewhere, and tools that only developers run
 KNOWN_LICENCES = {
+    "openupgradelib": "AGPL-3; queue_job's migrations import it, nothing of ours does",
+    "pylint": "GPL-2, a tool",
+    "pylint-odoo": "AGPL-3, a tool",
+    "pylint-plugin-utils": "GPL-2, a tool",
+    "pytest-odoo": "AGPL-3, a tool",
     "odoo": "LGPL-3, our own note of it for pip",
     "ofxparse": "MIT",
     "num2words": "LGPL",

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from house import commands, files
 from house.console import Problem, step, tail
@@ -223,7 +224,7 @@ class Cluster:
         )
 
     def _clear_dead(self) -> None:
-        """Take away the lock of a killed server that nobody has buried.
+        """Take away the locks of a killed server that nobody has buried.
 
         In a container without an init the dead process stays as a zombie, and
         PostgreSQL takes it for a living one. Its children must have ended as well.
@@ -237,6 +238,7 @@ class Cluster:
         while time.monotonic() < deadline:
             if not _working_in(self.folder):
                 lock.unlink(missing_ok=True)
+                (self.socket / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
                 return
             time.sleep(0.1)
 
@@ -365,6 +367,16 @@ def named(server: dict[str, str]) -> Iterator[Server]:
     """The server that the user named, checked."""
     import psycopg2
 
+    def connect(database: str) -> Any:
+        return psycopg2.connect(
+            host=found.host,
+            port=found.port,
+            user=found.user,
+            password=found.password or None,
+            dbname=database,
+            connect_timeout=10,
+        )
+
     with step("postgres") as line:
         found = Server(
             server["PGHOST"],
@@ -374,14 +386,7 @@ def named(server: dict[str, str]) -> Iterator[Server]:
             "template0",
         )
         try:
-            connection = psycopg2.connect(
-                host=found.host,
-                port=found.port,
-                user=found.user,
-                password=found.password or None,
-                dbname="postgres",
-                connect_timeout=10,
-            )
+            connection = connect("postgres")
         except psycopg2.OperationalError as error:
             raise Problem(
                 f"PostgreSQL at {found.host}:{found.port} cannot be reached: {error}",
@@ -407,5 +412,13 @@ def named(server: dict[str, str]) -> Iterator[Server]:
                 f"on that machine: apt-get install postgresql-{version}-pgvector"
                 " (or use the image pgvector/pgvector:pg18)",
             )
+        with contextlib.suppress(psycopg2.OperationalError):
+            # a plain role cannot create the extension, but it can copy it
+            connection = connect("template1")
+            with connection, connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
+                if cursor.fetchone():
+                    found.template = "template1"
+            connection.close()
         line.text = f"PostgreSQL {version} at {found.host}:{found.port} as {found.user}"
     yield found

@@ -84,9 +84,8 @@ class Databases:
                 raise Problem(
                     f"{self.server.user} may not create the extension 'vector':"
                     f" {error}",
-                    "as a superuser of that server: CREATE EXTENSION vector in"
-                    " template1, or ALTER ROLE "
-                    f"{self.server.user} SUPERUSER for tests",
+                    "as a superuser of that server, in the database template1:"
+                    " CREATE EXTENSION vector; new databases then have it",
                     "database",
                 ) from None
         if template:

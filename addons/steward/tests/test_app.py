@@ -1,3 +1,4 @@
+from odoo.addons.steward.hooks import uninstall_hook
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 
 
@@ -6,6 +7,17 @@ class TestApp(HttpCase):
     def test_tour_first_steps(self):
         """An administrator finds the app, its first steps and its settings."""
         self.start_tour("/odoo", "steward_first_steps", login="admin")
+
+
+class TestUninstall(TransactionCase):
+    def test_no_parameter_stays(self):
+        """What a screen wrote goes with the addon; others' parameters stay."""
+        parameters = self.env["ir.config_parameter"]
+        parameters.set_param("steward.contact_id", "1")
+        parameters.set_param("stewardess.name", "kept")
+        uninstall_hook(self.env)
+        self.assertFalse(parameters.get_param("steward.contact_id"))
+        self.assertEqual(parameters.get_param("stewardess.name"), "kept")
 
 
 class TestMenu(TransactionCase):

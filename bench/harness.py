@@ -1,0 +1,73 @@
+"""What every bench shares: rows with a baseline beside them, kept and compared.
+
+A bench is a script ``bench/bench_<name>.py`` that ends in ``report(name, rows)``.
+These machines are noisy, so what counts is the ratio to a baseline measured in the
+same run, alternating with it.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+FALL = 0.2  # a ratio that got worse by this share is told
+
+
+@dataclass
+class Row:
+    """One figure of a bench.
+
+    :param value: what was measured, in ``unit``
+    :param baseline: the same for the bare way of doing it, where there is one
+    :param ratio: value / baseline
+    :param target: what the issue asks for, in words
+    :param ok: whether the target is met
+    """
+
+    name: str
+    value: float
+    unit: str
+    baseline: float | None
+    ratio: float | None
+    target: str
+    ok: bool
+
+
+def alternate(
+    ours: Callable[[], object], bare: Callable[[], object], rounds: int = 7
+) -> tuple[float, float]:
+    """Median seconds of two ways, run in turn so that noise hits both alike."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for way, kept in zip((ours, bare), times, strict=True):
+            began = time.perf_counter()
+            way()
+            kept.append(time.perf_counter() - began)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def report(name: str, rows: list[Row]) -> None:
+    """Print the rows, warn of a fall, keep them; exit 1 when a target is missed."""
+    path = RESULTS / f"{name}.json"
+    before = {}
+    if path.exists():
+        before = {row["name"]: row for row in json.loads(path.read_text())}
+    for row in rows:
+        bare = "" if row.baseline is None else f"bare {row.baseline:>10.3f}"
+        ratio = "" if row.ratio is None else f"x{row.ratio:.2f}"
+        mark = "ok    " if row.ok else "MISSED"
+        print(
+            f"    {mark} {row.name:<40} {row.value:>10.3f} {row.unit:<8} {bare:<16}"
+            f" {ratio:<8} target {row.target}"
+        )
+        old = before.get(row.name, {}).get("ratio")
+        if old and row.ratio and row.ratio > old * (1 + FALL):
+            print(f"    WORSE  {row.name}: ratio {old:.2f} before, {row.ratio:.2f} now")
+    RESULTS.mkdir(exist_ok=True)
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    if not all(row.ok for row in rows):
+        sys.exit(1)
