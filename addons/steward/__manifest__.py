@@ -7,6 +7,7 @@
     "license": "LGPL-3",
     "website": "https://github.com/steward-odoo/steward",
     "depends": ["base_automation", "bus", "mail", "queue_job", "web"],
+    "external_dependencies": {"python": ["jsonschema", "tenacity", "PyYAML"]},
     "data": [
         "security/steward_groups.xml",
         "views/res_config_settings_views.xml",

@@ -1,0 +1,1 @@
+"""The rules, in plain Python: nothing in this package imports odoo."""

@@ -1,0 +1,7 @@
+"""What the kernels' property tests share."""
+
+from hypothesis import settings
+
+# deterministic and untimed: a test run says the same thing every time
+settings.register_profile("steward", deadline=None, derandomize=True, max_examples=100)
+settings.load_profile("steward")
