@@ -10,6 +10,10 @@
     "external_dependencies": {"python": ["jsonschema", "tenacity", "PyYAML"]},
     "data": [
         "security/steward_groups.xml",
+        "security/ir.model.access.csv",
+        "security/steward_security.xml",
+        "views/steward_circuit_views.xml",
+        "views/steward_rate_limit_views.xml",
         "views/res_config_settings_views.xml",
         "views/steward_menus.xml",
     ],

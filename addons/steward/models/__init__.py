@@ -1,1 +1,6 @@
-from . import res_config_settings, steward
+from . import res_config_settings
+from . import steward
+from . import steward_shared
+from . import steward_circuit
+from . import steward_pool
+from . import steward_rate_limit

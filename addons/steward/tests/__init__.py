@@ -16,3 +16,4 @@ from . import (
     test_kernel_statistics,
     test_kernel_windows,
 )
+from . import test_limits
