@@ -17,6 +17,7 @@
         "views/res_config_settings_views.xml",
         "views/steward_menus.xml",
     ],
+    "demo": ["demo/steward_demo.xml"],
     "assets": {
         "web.assets_backend": ["steward/static/src/**/*"],
         "web.assets_tests": ["steward/static/tests/tours/**/*"],
