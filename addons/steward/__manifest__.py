@@ -21,6 +21,7 @@
     "assets": {
         "web.assets_backend": ["steward/static/src/**/*"],
         "web.assets_tests": ["steward/static/tests/tours/**/*"],
+        "web.assets_unit_tests": ["steward/static/tests/**/*.test.js"],
     },
     "application": True,
     "uninstall_hook": "uninstall_hook",

@@ -1,2 +1,3 @@
 from . import test_access
+from . import test_hoot
 from . import test_odoo_lint
