@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import psycopg2
@@ -117,6 +118,34 @@ def test_all_workers_learn_of_a_breach(databases, base, worker):
         "SELECT state, opens FROM steward_circuit WHERE name = 'shared'", base
     )
     assert row == [("open", 1)], "two workers opened it twice"
+
+
+def test_breaker_without_a_database(databases, base, worker):
+    """The database goes away and comes back: calls go on, and are counted again."""
+    busy = worker("calls", "restarted", 12, 0.05, "no")
+    assert busy.stdout.readline() == "ready\n"
+    time.sleep(2)
+    databases.sql(f'ALTER DATABASE "{base}" ALLOW_CONNECTIONS false')
+    try:
+        databases.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s",
+            "postgres",
+            base,
+        )
+        time.sleep(3)
+    finally:
+        databases.sql(f'ALTER DATABASE "{base}" ALLOW_CONNECTIONS true')
+    out, err = busy.communicate(timeout=90)
+    assert busy.returncode == 0, err
+    found = json.loads(out.splitlines()[-1])
+    assert found["refused"] == 0
+    assert found["made"] > 100, "calls stopped while the database was away"
+    row = databases.sql(
+        "SELECT calls, state FROM steward_circuit WHERE name = 'restarted'", base
+    )
+    assert row[0][1] == "closed"
+    assert row[0][0] > 100, "what was counted meanwhile is lost"
 
 
 def test_killed_worker_frees_its_place(worker):
