@@ -10,7 +10,10 @@
     "external_dependencies": {"python": ["jsonschema", "tenacity", "PyYAML"]},
     "data": [
         "security/steward_groups.xml",
+        "security/ir.model.access.csv",
+        "security/steward_security.xml",
         "views/res_config_settings_views.xml",
+        "views/steward_secret_views.xml",
         "views/steward_menus.xml",
     ],
     "assets": {

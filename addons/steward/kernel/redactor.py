@@ -847,17 +847,24 @@ class LogFilter(logging.Filter):
     arguments are merged into the message, the traceback becomes its text. What was
     given as ``extra`` is left alone.
 
+    With `keep_exception` the record keeps its exception for whoever reads that
+    instead; formatters take the redacted text all the same, because it is there.
+
     >>> record = logging.makeLogRecord({"msg": "token=%s", "args": ("abc",)})
     >>> LogFilter().filter(record), record.getMessage()
     (True, 'token=[redacted:token]')
     """
 
     def __init__(
-        self, redactor: Redactor | None = None, limit: int = TEXT_LIMIT
+        self,
+        redactor: Redactor | None = None,
+        limit: int = TEXT_LIMIT,
+        keep_exception: bool = False,
     ) -> None:
         super().__init__()
         self.redactor = redactor or REDACTOR
         self.limit = limit
+        self.keep_exception = keep_exception
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record; never drops it, never raises.
@@ -870,8 +877,9 @@ class LogFilter(logging.Filter):
         record.args = None
         if record.exc_info and not record.exc_text:
             record.exc_text = _traceback(record.exc_info)
-        # handlers format the exception themselves, unredacted, while they have it
-        record.exc_info = None
+        if not self.keep_exception:
+            # some handlers format it themselves, unredacted, while they have it
+            record.exc_info = None
         if record.exc_text:
             record.exc_text = self._clean(record.exc_text)
         if record.stack_info:

@@ -1,1 +1,1 @@
-from . import res_config_settings, steward
+from . import res_config_settings, steward, steward_http, steward_secret
