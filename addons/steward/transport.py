@@ -32,7 +32,7 @@ def transport_class():
         def __iter__(self):
             try:
                 yield from self.reply.stream()
-            except Exception:  # noqa: BLE001 - only passed by, and on
+            except Exception:
                 self.call.__exit__(*sys.exc_info())
                 raise
 

@@ -221,7 +221,7 @@ class _Reader(io.RawIOBase):
             self.owner.readers -= 1
             if self.owner.closing:
                 self.owner.close()
-        super().close()
+        return super().close()
 
 
 class _Connection(http.client.HTTPConnection):
@@ -319,7 +319,7 @@ def _connect(place, limits, deadline):
 def _proxy_end(proxy):
     """The proxy's own address: the administrator named it, so any will do."""
     target = netguard.check_url(proxy)
-    return resolve(target.host, target.port)[0], target.port
+    return _found(target)[0], target.port
 
 
 def _tunnel(sock, place, limits, deadline):
@@ -424,7 +424,7 @@ class Reply:
                 yield piece
             self._finish()
 
-    def read(self):
+    def whole(self):
         """All of the body, decompressed."""
         return b"".join(self.stream())
 
@@ -491,7 +491,9 @@ def blamed(host):
             detail=error.rule,
         ) from error
     except socket.gaierror as error:
-        raise Unreachable(f"Nobody knows the name {host}.", detail=str(error)) from error
+        raise Unreachable(
+            f"Nobody knows the name {host}.", detail=str(error)
+        ) from error
     except ssl.SSLCertVerificationError as error:
         raise BadAnswer(
             f"The certificate of {host} cannot be trusted.",
@@ -515,6 +517,16 @@ def blamed(host):
         ) from error
 
 
+def checked(url):
+    """Return where an address leads.
+
+    :rtype: netguard.Target
+    :raises AddressRefused: when it is written to deceive
+    """
+    with blamed(_shown_host(url)):
+        return netguard.check_url(url)
+
+
 def exchange(request, rules, limits, deadline):
     """Send a request, follow its redirects, and return the answer's head.
 
@@ -536,7 +548,7 @@ def _exchange_once(request, rules, limits, deadline):
     host = _shown_host(request.url)
     with blamed(host):
         target = netguard.check_url(request.url)
-        addresses = _addresses(target, rules.policy)
+        addresses = netguard.pick(_found(target), rules.policy, target.host)
         places = [
             _Place(target.scheme, target.host, address, target.port, rules)
             for address in addresses[:ADDRESSES]
@@ -560,12 +572,11 @@ def _connect_any(places, limits, deadline):
     raise failure
 
 
-def _addresses(target, policy):
+def _found(target):
     try:
-        found = [str(ipaddress.ip_address(target.host))]
+        return [str(ipaddress.ip_address(target.host))]
     except ValueError:
-        found = resolve(target.host, target.port)
-    return netguard.pick(found, policy, target.host)
+        return resolve(target.host, target.port)
 
 
 def _shown_host(url):

@@ -372,9 +372,10 @@ def _url_logins(line: str) -> str:
     return _replace(line, _URL_LOGIN, judge)
 
 
-# A run of digits starts where no word, number or decimal point stands before it.
+# A run of digits starts where no word, number or decimal point stands before it;
+# in an address of Telegram's, "/bot" does.
 _DIGITS = re.compile(
-    r"[0-9](?<![A-Za-z0-9_].)(?<![0-9][.,].)(?:"
+    r"[0-9](?:(?<![A-Za-z0-9_].)|(?<=/bot.))(?<![0-9][.,].)(?:"
     r"(?P<card>[0-9]{3}(?:[ \-]?[0-9]{4}[ \-]?[0-9]{4}[ \-]?[0-9]{1,7}"
     r"|[ \-]?[0-9]{6}[ \-]?[0-9]{4,5}))(?![A-Za-z0-9_]|[.,][0-9]|-[0-9A-Fa-f]{4}-)"
     r"|[0-9]{5,11}(?P<telegram>:[A-Za-z0-9_\-]{34,36})(?![A-Za-z0-9_\-]))"

@@ -1,1 +1,4 @@
-from . import res_config_settings, steward, steward_http, steward_secret
+from . import res_config_settings
+from . import steward
+from . import steward_http
+from . import steward_secret

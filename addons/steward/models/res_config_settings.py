@@ -113,7 +113,9 @@ class ResConfigSettings(models.TransientModel):
                 raise ValidationError(str(error)) from error
             if scheme != "http":
                 raise ValidationError(
-                    self.env._("The address of the proxy has the form http://host:port.")
+                    self.env._(
+                        "The address of the proxy has the form http://host:port."
+                    )
                 )
 
     @api.constrains("steward_vault_address")

@@ -5,7 +5,7 @@ import random
 import re
 import time
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -119,22 +119,22 @@ class StewardHttp(models.AbstractModel):
         query = urlencode(pairs, doseq=True)
         if not query:
             return url
-        return f"{url}{'&' if urlsplit(url).query else '?'}{query}"
+        return f"{url}{'&' if '?' in url else '?'}{query}"
 
     def _get_headers(self, headers):
         """Return what is sent with each request, the caller's headers included."""
         return {"Accept": "application/json, */*;q=0.5", "User-Agent": AGENT, **headers}
 
-    def _get_auth(self, url):
+    def _get_auth(self, url):  # noqa: ARG002 - for overrides
         """Return headers that prove who we are. Never sent on to another host."""
         return {}
 
-    def _get_circuit(self, url):
-        """Return the circuit breaker's name for calls that name none."""
-        parts = urlsplit(url)
-        return f"http:{parts.hostname}:{parts.port}" if parts.port else (
-            f"http:{parts.hostname}"
-        )
+    def _get_circuit(self, target):
+        """Return the circuit breaker's name for calls that name none.
+
+        Called with scheme, host and port of an address whose form is sound.
+        """
+        return f"http:{target.host}:{target.port}"
 
     def _get_rules(self):
         """Return where calls may go: the administrator's settings, nothing else."""
@@ -267,7 +267,7 @@ class StewardHttp(models.AbstractModel):
 
     def _attempt(self, request, limits, deadline, circuit, rate):
         with self._exchange(request, limits, deadline, circuit, rate) as reply:
-            answer = Answer(reply.status, reply.headers, reply.read(), reply.url)
+            answer = Answer(reply.status, reply.headers, reply.whole(), reply.url)
             if error := self._parse_error(answer):
                 raise error
             return answer
@@ -281,7 +281,8 @@ class StewardHttp(models.AbstractModel):
         began = time.monotonic()
         reply = error = None
         try:
-            with self._guard_circuit(circuit or self._get_circuit(request.url)):
+            target = wire.checked(request.url)
+            with self._guard_circuit(circuit or self._get_circuit(target)):
                 self._take_rate(rate)
                 reply = wire.exchange(request, self._get_rules(), limits, deadline)
                 with closing(reply):
