@@ -1,2 +1,4 @@
-from . import models
+from . import log, models
 from .hooks import uninstall_hook
+
+log.install()

@@ -15,6 +15,7 @@
         "views/steward_circuit_views.xml",
         "views/steward_rate_limit_views.xml",
         "views/res_config_settings_views.xml",
+        "views/steward_secret_views.xml",
         "views/steward_menus.xml",
     ],
     "demo": ["demo/steward_demo.xml"],

@@ -1,6 +1,7 @@
 from . import (
     test_app,
     test_exceptions,
+    test_http,
     test_kernel_backoff,
     test_kernel_breaker,
     test_kernel_bucketing,
@@ -15,5 +16,7 @@ from . import (
     test_kernel_semaphore,
     test_kernel_statistics,
     test_kernel_windows,
+    test_log,
+    test_secret,
 )
 from . import test_limits
