@@ -53,6 +53,14 @@ class Steward(models.AbstractModel):
     def create(self, vals_list):
         for vals in vals_list:
             self._refuse_forgery(vals)
+        # a context's defaults would get there by the back door
+        self._refuse_forgery(
+            {
+                name.removeprefix("default_"): value
+                for name, value in self.env.context.items()
+                if name.startswith("default_")
+            }
+        )
         return super().create(vals_list)
 
     def write(self, vals):

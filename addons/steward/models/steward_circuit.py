@@ -59,6 +59,7 @@ class StewardCircuit(models.Model):
         ],
         default=State.CLOSED.value,
         readonly=True,
+        copy=False,
     )
     reason = fields.Selection(
         [
@@ -68,13 +69,16 @@ class StewardCircuit(models.Model):
         ],
         string="Opened because",
         readonly=True,
+        copy=False,
     )
-    open_until = fields.Datetime(readonly=True, help="The next trial comes after this.")
-    opens = fields.Integer("Opened in a row", readonly=True)
-    calls = fields.Integer("Calls (1 min)", readonly=True)
-    failures = fields.Integer("Failures (1 min)", readonly=True)
-    slow_calls = fields.Integer("Slow (1 min)", readonly=True)
-    seen_at = fields.Datetime("Last news", readonly=True)
+    open_until = fields.Datetime(
+        readonly=True, copy=False, help="The next trial comes after this."
+    )
+    opens = fields.Integer("Opened in a row", readonly=True, copy=False)
+    calls = fields.Integer("Calls (1 min)", readonly=True, copy=False)
+    failures = fields.Integer("Failures (1 min)", readonly=True, copy=False)
+    slow_calls = fields.Integer("Slow (1 min)", readonly=True, copy=False)
+    seen_at = fields.Datetime("Last news", readonly=True, copy=False)
     # zero in each of these: the default
     min_calls = fields.Integer(
         help="Calls within a minute before a share means anything. 0: 20."

@@ -26,7 +26,7 @@ class StewardPool(models.Model):
         default=120,
         help="A place is free again when its holder gave no sign for so long.",
     )
-    taken = fields.Integer("Taken (last change)", readonly=True)
+    taken = fields.Integer("Taken (last change)", readonly=True, copy=False)
 
     _name_uniq = models.UniqueIndex("(name, COALESCE(company_id, 0))")
     _positive = models.Constraint(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from ..exceptions import Invalid, Refused, SecretUnavailable, StewardError
+from ..exceptions import Invalid, SecretUnavailable, StewardError
 from ..kernel import reference as references
 from ..kernel.redactor import REDACTOR
 
@@ -26,7 +26,6 @@ HEALTH = [
 CACHE_SECONDS = 60
 CACHE_SIZE = 1000  # values
 RESULT_FIELDS = ("last_test_at", "last_test_ok", "last_test_message")
-PRIVILEGED_FIELDS = frozenset({*RESULT_FIELDS, "scheme", "rotate_by"})
 VAULT_SECONDS = 10
 
 
@@ -64,8 +63,10 @@ class StewardSecret(models.Model):
     """Where a secret is kept: its reference, never its value."""
 
     _name = "steward.secret"
+    _inherit = "steward"
     _description = "Secret"
     _order = "name, id"
+    _steward_own_fields = (*RESULT_FIELDS, "scheme", "rotate_by")
 
     name = fields.Char(required=True)
     active = fields.Boolean(default=True)
@@ -165,43 +166,26 @@ class StewardSecret(models.Model):
             }
         return None
 
-    # -- written by our code alone ------------------------------------------------
-
     @api.model_create_multi
     def create(self, vals_list):
-        checked = []
-        for vals in vals_list:
-            self._refuse_privileged(vals)
-            # said here, so that no default of a context says otherwise
-            untested = dict.fromkeys(RESULT_FIELDS, False)
-            checked.append({**self._checked(vals), **untested})
-        return super().create(checked)
+        return super().create([self._checked(vals) for vals in vals_list])
 
     def write(self, vals):
-        self._refuse_privileged(vals)
         vals = self._checked(vals)
-        if "reference" in vals:
-            vals |= dict.fromkeys(RESULT_FIELDS, False)  # it was of another place
-        return super().write(vals)
+        done = super().write(vals)
+        if "reference" in vals:  # what was tested was another place
+            self._write_own(dict.fromkeys(RESULT_FIELDS, False))
+        return done
 
     def _record_test(self, ok, message):
-        """Keep the result of a test: the one way to write these fields."""
-        return super().write(
+        """Keep the result of a test."""
+        self._write_own(
             {
                 "last_test_at": fields.Datetime.now(),
                 "last_test_ok": ok,
                 "last_test_message": message,
             }
         )
-
-    def _refuse_privileged(self, vals):
-        if forged := PRIVILEGED_FIELDS.intersection(vals):
-            raise Refused(
-                self.env._(
-                    "Only Steward itself writes: %(fields)s.",
-                    fields=", ".join(sorted(forged)),
-                )
-            )
 
     @api.model
     def _checked(self, vals):

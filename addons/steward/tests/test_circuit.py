@@ -167,4 +167,6 @@ class TestCircuit(StewardCase):
                 row.write(forged)
         with self.assertRaises(Refused):
             row.with_context(steward_own=True).write({"state": "closed"})
+        with self.assertRaises(Refused):
+            self.circuits.with_context(default_state="open").create({"name": "new"})
         row.mode = "metrics_only"  # this is an operator's to say

@@ -291,8 +291,8 @@ class TestRights(SecretKit):
         forged = secret.with_context(
             default_last_test_ok=True, default_last_test_at="2026-01-01"
         )
-        forged = forged.create({"name": "x", "reference": "env:X"})
-        self.assertEqual(forged.health, "untested")
+        with self.assertRaises(exceptions.Refused):
+            forged.create({"name": "x", "reference": "env:X"})
         secret.action_test()
         self.assertEqual(secret.copy().health, "untested")
 

@@ -9,4 +9,5 @@ MATRIX = {
     "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
     "steward.pool": ("", "", "r", "r", "r", "rwcd"),
     "steward.rate.limit": ("", "", "r", "r", "r", "rwcd"),
+    "steward.secret": ("", "", "", "r", "", "rwcd"),
 }
