@@ -10,8 +10,12 @@
     "external_dependencies": {"python": ["jsonschema", "tenacity", "PyYAML"]},
     "data": [
         "security/steward_groups.xml",
+        "security/ir.model.access.csv",
+        "data/queue_job_data.xml",
+        "wizard/steward_job_panel_views.xml",
         "views/res_config_settings_views.xml",
         "views/steward_menus.xml",
+        "views/steward_job_views.xml",
     ],
     "assets": {
         "web.assets_backend": ["steward/static/src/**/*"],
