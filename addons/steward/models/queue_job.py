@@ -156,25 +156,6 @@ class QueueJob(models.Model):
         )
         self.env["steward.job.failure"]._tell_of(untold.mapped("uuid"))
 
-    # -- what Operators may do -------------------------------------------------
-
-    def _as_operator(self):
-        """Operators repair what runs, without the right to write on jobs.
-
-        Who may write on a job may also change its user, and so act as anybody.
-        """
-        if self.env.su or not self.env.user.has_group("steward.group_operator"):
-            return self
-        self.check_access("read")
-        # sudo: queue.job - the two state changes below, on jobs that may be read
-        return self.sudo()
-
-    def requeue(self):
-        return super(QueueJob, self._as_operator()).requeue()
-
-    def button_cancelled(self):
-        return super(QueueJob, self._as_operator()).button_cancelled()
-
 
 class QueueJobFunction(models.Model):
     _inherit = "queue.job.function"

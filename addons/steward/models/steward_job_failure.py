@@ -143,6 +143,7 @@ class StewardJobFailure(models.Model):
         failure = self.browse(failure_id)
         failure.invalidate_recordset()
         job.steward_failure_id = failure
+        job.flush_recordset(["steward_failure_id"])
         if times == 1:
             failure._tell()
         return failure

@@ -1,4 +1,5 @@
 from . import (
+    test_agent,
     test_app,
     test_exceptions,
     test_kernel_backoff,
@@ -15,4 +16,6 @@ from . import (
     test_kernel_semaphore,
     test_kernel_statistics,
     test_kernel_windows,
+    test_queue_job,
+    test_status,
 )
