@@ -7,7 +7,7 @@ from odoo.addons.steward.models import steward_status
 from odoo.addons.steward.models.steward_status import StewardStatus
 from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
-from odoo.tools import config
+from odoo.tools import config, mute_logger
 
 NAMES = ["database", "modules", "jobs", "crons", "mail", "disk"]
 
@@ -75,8 +75,7 @@ class TestHealth(StatusCase):
 
         with (
             patch.object(StewardStatus, "_get_health_parts", more),
-            self.assertLogs("odoo.addons.steward.models.steward_status", "INFO"),
-            patch("odoo.sql_db._logger"),
+            mute_logger("odoo.sql_db"),
         ):
             answer = self.status.health()
         fire, fog = answer["parts"][-2:]
@@ -170,10 +169,8 @@ class TestRunner(StatusCase):
     """Seen in PostgreSQL itself: a second connection plays the runner."""
 
     def runner(self):
-        with self.registry.cursor() as outer:  # its own connection's parameters
-            info = outer._cnx.info.dsn_parameters
-            password = outer._cnx.info.password
-        connection = psycopg2.connect(**info, password=password)
+        info = queue_runner._connection_info_for(self.env.cr.dbname)
+        connection = psycopg2.connect(**info)
         connection.autocommit = True
         self.addCleanup(connection.close)
         with connection.cursor() as cursor:

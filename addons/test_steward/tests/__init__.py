@@ -1,1 +1,1 @@
-from . import test_odoo_lint
+from . import test_neutralize, test_odoo_lint
