@@ -4,10 +4,9 @@ import random
 import psycopg2
 
 from odoo import api, fields, models
-from odoo.fields import Domain
-
 from odoo.addons.queue_job.exception import FailedJobError, RetryableJobError
 from odoo.addons.queue_job.job import FAILED
+from odoo.fields import Domain
 
 from .. import exceptions
 from ..const import CHANNEL

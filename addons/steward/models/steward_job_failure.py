@@ -3,10 +3,9 @@ import logging
 from markupsafe import Markup
 
 from odoo import api, fields, models
+from odoo.addons.queue_job.job import FAILED
 from odoo.exceptions import AccessError
 from odoo.tools import SQL
-
-from odoo.addons.queue_job.job import FAILED
 
 _logger = logging.getLogger(__name__)
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import psycopg2
 
 from odoo import SUPERUSER_ID, api, models
+from odoo.addons.queue_job.jobrunner import runner as queue_runner
 from odoo.exceptions import AccessError
 from odoo.tools import SQL, config
-
-from odoo.addons.queue_job.jobrunner import runner as queue_runner
 
 from ..kernel import health
 

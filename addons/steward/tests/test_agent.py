@@ -172,9 +172,7 @@ class TestAgentOverHttp(HttpCase):
         database, login = self.env.cr.dbname, self.agent.login
         uid = self.xmlrpc_common.authenticate(database, login, self.key, {})
         self.assertEqual(uid, self.agent.id)
-        self.assertFalse(
-            self.xmlrpc_common.authenticate(database, login, PASSWORD, {})
-        )
+        self.assertFalse(self.xmlrpc_common.authenticate(database, login, PASSWORD, {}))
         found = self.xmlrpc_object.execute_kw(
             *(database, uid, self.key, "res.users", "read"), [[uid], ["login"]]
         )

@@ -3,10 +3,11 @@ from unittest.mock import patch
 import psycopg2
 import requests
 
-from odoo.addons.queue_job.exception import FailedJobError, RetryableJobError
+from odoo.addons.queue_job.exception import FailedJobError, JobError, RetryableJobError
 from odoo.addons.queue_job.job import Job
 from odoo.addons.steward import exceptions
 from odoo.addons.steward.controllers.queue_job import StewardJobController
+from odoo.addons.steward.exceptions import StewardError
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import TransactionCase, new_test_user
 from odoo.tools import mute_logger
@@ -43,8 +44,9 @@ class JobCase(TransactionCase):
         with cursors, outcome, rollback, muted:
             try:
                 StewardJobController._runjob(self.env, job)
-            except Exception as error:  # what the worker would answer the runner
-                self.raised = error
+            except (JobError, StewardError):  # goes on to the worker's log
+                record.invalidate_recordset()
+                self.assertEqual(record.state, "failed")
         self.env.cr.postcommit.run()
         record.invalidate_recordset()
         return record

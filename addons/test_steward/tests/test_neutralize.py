@@ -68,7 +68,7 @@ class TestNeutralize(TransactionCase):
         for query in queries:
             self.env.cr.execute(query)
         self.env.invalidate_all()
-        self.env.registry.clear_cache()
+        self.env.registry.clear_all_caches()
 
     # -- every field -----------------------------------------------------------
 
@@ -170,7 +170,7 @@ class TestNeutralize(TransactionCase):
     def test_the_test_sees(self):
         """Without neutralization every suspect is told; a harmless name is none."""
         suspects = self.suspects()
-        every = [f"{name}.{f.name}" for name, fields in suspects.items() for f in fields]
+        every = [f"{name}.{f.name}" for name in suspects for f in suspects[name]]
         self.assertCountEqual(self.harmful(lambda: None), every)
         jobs = self.env["queue.job"]._fields
         self.assertTrue(is_suspicious(jobs["identity_key"]))
