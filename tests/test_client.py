@@ -173,7 +173,7 @@ def strange():
             self.end_headers()
             self.wfile.write(answer["body"])
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - the library's name
 
         def log_message(self, *_args):
             pass

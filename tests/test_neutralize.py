@@ -1,4 +1,4 @@
-"""A real copy, neutralized by Odoo's own command, can do no harm and goes away clean."""
+"""A real copy, neutralized by Odoo's own command, does no harm and goes away clean."""
 
 from test_lifecycle import traces, uninstall
 

@@ -1,6 +1,6 @@
 import psycopg2
 
-from odoo.http import Controller, request, route
+from odoo.http import Controller, request, root, route
 
 KINDS = ("live", "ready")
 
@@ -8,8 +8,7 @@ KINDS = ("live", "ready")
 class Health(Controller):
     """``/steward/health`` for load balancers and monitors; see docs/health.md.
 
-    A route without database, so that it also answers when that is away, provided that
-    ``steward`` is among the ``server_wide_modules``.
+    It also answers while the database is away, see the end of this file.
     """
 
     @route(
@@ -30,6 +29,8 @@ class Health(Controller):
             return {"status": "ok", "parts": []}, 200
         if not request.db:
             return _away("No database can be used, or none is named."), 503
+        if "steward.status" not in request.env:  # a database without the suite
+            raise request.not_found()
         try:
             return request.env["steward.status"]._health_public(kind)
         except psycopg2.Error:
@@ -40,3 +41,9 @@ def _away(sentence):
     """There is no database to ask, nor a language to say it in."""
     part = {"name": "database", "status": "failed", "reason": sentence}
     return {"status": "failed", "parts": [part]}
+
+
+# Without a database Odoo serves the routes of its server-wide modules, and an addon
+# among those could not be uninstalled; and those of controllers outside of any addon.
+Controller.children_classes[""].append(Health)
+vars(root).pop("nodb_routing_map", None)  # made anew when it is needed

@@ -1,9 +1,11 @@
-from . import (
-    ir_ui_menu,
-    queue_job,
-    res_config_settings,
-    res_users,
-    steward,
-    steward_job_failure,
-    steward_status,
-)
+from . import ir_ui_menu
+from . import queue_job
+from . import res_config_settings
+from . import res_users
+from . import steward
+from . import steward_shared
+from . import steward_circuit
+from . import steward_job_failure
+from . import steward_pool
+from . import steward_rate_limit
+from . import steward_status

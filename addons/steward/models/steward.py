@@ -1,9 +1,9 @@
 from contextlib import contextmanager
 
-from odoo import models
+from odoo import api, models
 from odoo.modules import module
 
-from ..exceptions import LOCK_ERRORS, converted
+from ..exceptions import LOCK_ERRORS, Refused, converted
 
 LOCK_TIMEOUT = 500  # milliseconds; then the caller hears that it is busy
 
@@ -14,6 +14,9 @@ class Steward(models.AbstractModel):
     _name = "steward"
     _description = "Steward's Engine"
 
+    # fields that our code alone writes, with `_write_own`; nobody else, over no door
+    _steward_own_fields = ()
+
     @contextmanager
     def _own_transaction(self):
         """Write what must survive whatever becomes of the caller's transaction.
@@ -23,7 +26,9 @@ class Steward(models.AbstractModel):
         the test's transaction: a second connection would not see the test's records,
         and would really commit.
 
-        Keep it short, and touch no row that the caller has changed.
+        Keep it short, and touch no row that the caller has changed. A query that may
+        have to wait is executed with ``log_exceptions=False``: being told to come back
+        is no error.
 
         :return: a cursor; its work is committed when the block ends without error
         :raises Locked: when somebody else holds the row too long
@@ -42,5 +47,34 @@ class Steward(models.AbstractModel):
         except LOCK_ERRORS as error:
             raise converted(error) from error
 
+    # -- nothing forged ------------------------------------------------------------
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._refuse_forgery(vals)
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._refuse_forgery(vals)
+        return super().write(vals)
+
+    def _write_own(self, vals):
+        """Write fields of ``_steward_own_fields``: for our code, never for callers."""
+        # what comes over RPC cannot hold this very object
+        return self.with_context(steward_own=_OURS).write(vals)
+
+    def _refuse_forgery(self, vals):
+        forged = [name for name in self._steward_own_fields if name in vals]
+        if forged and self.env.context.get("steward_own") is not _OURS:
+            raise Refused(
+                self.env._(
+                    "%(fields)s of %(model)s cannot be written: Steward itself does.",
+                    fields=", ".join(forged),
+                    model=self._description,
+                )
+            )
+
+
+_OURS = object()
 _TIMEOUT = f"{LOCK_TIMEOUT}ms"

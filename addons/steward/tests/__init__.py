@@ -19,3 +19,4 @@ from . import (
     test_queue_job,
     test_status,
 )
+from . import test_limits

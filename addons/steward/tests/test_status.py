@@ -1,6 +1,7 @@
 from unittest.mock import Mock, patch
 
 import psycopg2
+from werkzeug.exceptions import NotFound
 
 from odoo.addons.queue_job.jobrunner import runner as queue_runner
 from odoo.addons.steward.controllers import health
@@ -351,6 +352,13 @@ class TestRoute(HttpCase, StatusCase):
 
     def test_no_other_kind(self):
         self.assertEqual(self.url_open("/steward/health/other").status_code, 404)
+
+    def test_a_database_without_us(self):
+        """The route is there for every database of the server."""
+        without = Mock(db="other", env={})
+        without.not_found.return_value = NotFound()
+        with patch.object(health, "request", without), self.assertRaises(NotFound):
+            health.Health()._answer("")
 
     def test_never_kept(self):
         headers = self.url_open("/steward/health/live").headers

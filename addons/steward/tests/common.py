@@ -1,0 +1,25 @@
+"""A kit for the tests of every addon that stands on this one."""
+
+from unittest.mock import patch
+
+from odoo.addons.steward.models import steward_circuit, steward_rate_limit
+from odoo.tests import TransactionCase
+
+
+class StewardCase(TransactionCase):
+    """Worker processes remember rows; a test's rows are gone after the test."""
+
+    def setUp(self):
+        super().setUp()
+        self._forget_rows()
+        self.addCleanup(self._forget_rows)
+
+    def _forget_rows(self):
+        for model in ("steward.circuit", "steward.rate.limit", "steward.pool"):
+            self.env[model]._forget_known()
+        steward_rate_limit._MISSING.clear()
+
+    def at(self, seconds):
+        """Move the worker's clock forward by so many seconds, for a ``with`` block."""
+        began = steward_circuit.monotonic()
+        return patch.object(steward_circuit, "monotonic", lambda: began + seconds)

@@ -1,0 +1,12 @@
+"""Who may do what, as agreed: r read, w write, c create, d delete.
+
+``test_access`` computes the same from the registry and compares; a model that is
+not here, or no longer there, fails the test. Roles: see steward/security.
+"""
+
+MATRIX = {
+    # model: (employee, agent, viewer, operator, reviewer, administrator)
+    "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
+    "steward.pool": ("", "", "r", "r", "r", "rwcd"),
+    "steward.rate.limit": ("", "", "r", "r", "r", "rwcd"),
+}

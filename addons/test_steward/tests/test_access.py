@@ -1,0 +1,83 @@
+from odoo.tests import TransactionCase, new_test_user, tagged
+
+from .access_matrix import MATRIX
+
+ROLES = {
+    "employee": "base.group_user",
+    "agent": "steward.group_agent",
+    "viewer": "steward.group_viewer",
+    "operator": "steward.group_operator",
+    "reviewer": "steward.group_reviewer",
+    "administrator": "steward.group_administrator",
+}
+OPERATIONS = {"r": "read", "w": "write", "c": "create", "d": "unlink"}
+
+
+@tagged("post_install", "-at_install")
+class TestAccessMatrix(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.users = {
+            role: new_test_user(cls.env, f"matrix_{role}", groups=group)
+            for role, group in ROLES.items()
+        }
+
+    def our_models(self):
+        return {
+            name: model
+            for name, model in self.env.items()
+            if name.startswith("steward") and not model._abstract
+        }
+
+    def allowed(self, model, role):
+        env = self.env(user=self.users[role])
+        return "".join(
+            letter
+            for letter, operation in OPERATIONS.items()
+            if env[model].has_access(operation)
+        )
+
+    def test_every_role_on_every_model(self):
+        models = {n for n, m in self.our_models().items() if not m._transient}
+        self.assertEqual(models, set(MATRIX), "bring access_matrix.py up to date")
+        for model, expected in MATRIX.items():
+            for role, letters in zip(ROLES, expected, strict=True):
+                with self.subTest(model=model, role=role):
+                    self.assertEqual(self.allowed(model, role), letters)
+
+    def test_wizards_are_for_roles(self):
+        for name, model in self.our_models().items():
+            if model._transient:
+                with self.subTest(model=name):
+                    self.assertEqual(self.allowed(name, "employee"), "")
+
+    def test_companies_are_kept_apart(self):
+        """Each model with a company has a rule that looks at it."""
+        for name, model in self.our_models().items():
+            if "company_id" not in model._fields or model._transient:
+                continue
+            with self.subTest(model=name):
+                rules = self.env["ir.rule"].search([("model_id.model", "=", name)])
+                domains = " ".join(rule.domain_force or "" for rule in rules)
+                self.assertIn("company_ids", domains)
+
+    def test_other_companys_rows_are_hidden(self):
+        """The rules do what they say, on a row of each model that can be made."""
+        other = self.env["res.company"].create({"name": "Other"})
+        for name, model in self.our_models().items():
+            if "company_id" not in model._fields or model._transient:
+                continue
+            with self.subTest(model=name):
+                values = {"name": "theirs", "company_id": other.id}
+                row = model.create({**self.minimal(model), **values})
+                own = model.create({**self.minimal(model), "name": "ours"})
+                for role in ("viewer", "administrator"):
+                    seen = model.with_user(self.users[role]).search(
+                        [("id", "in", (row | own).ids)]
+                    )
+                    self.assertEqual(seen, own)
+
+    def minimal(self, model):
+        """What a row of this model cannot be made without."""
+        return {"steward.secret": {"reference": "env:MATRIX"}}.get(model._name, {})

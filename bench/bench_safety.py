@@ -1,0 +1,121 @@
+"""What a call pays for being safe: breaker, limiter; and how exact a limit is."""
+
+import heapq
+import json
+import os
+import random
+
+from harness import Row, alternate, report
+from house.settings import Settings, product_addons
+
+os.environ.setdefault("ODOO_QUEUE_JOB_CHANNELS", "root:0")
+
+
+def checks(env):
+    """Microseconds of a healthy guarded call, and of the bare call."""
+    circuits = env["steward.circuit"]
+    limits = env["steward.rate.limit"]
+    rounds = 20_000
+
+    def nothing():
+        return None
+
+    def guarded():
+        for _call in range(rounds):
+            with circuits._guard("bench"):
+                nothing()
+
+    def limited():
+        for _call in range(rounds):
+            limits._take("bench")
+            nothing()
+
+    def bare():
+        for _call in range(rounds):
+            nothing()
+
+    guarded(), limited()
+    rows = []
+    for name, ours in (("breaker", guarded), ("limiter", limited)):
+        spent, plain = alternate(ours, bare)
+        micro, base = spent / rounds * 1e6, plain / rounds * 1e6
+        rows.append(
+            Row(
+                f"{name}: healthy check",
+                micro,
+                "µs",
+                base,
+                micro / base,
+                "<= 20 µs; bare: the call alone",
+                micro - base <= 20,
+            )
+        )
+    return rows
+
+
+def exactness():
+    """200 callers in 4 workers share 100 calls a second, on a simulated clock."""
+    from odoo.addons.steward.kernel.limiter import Bucket, Limit, Local
+
+    limit, seconds = Limit(rate=100, burst=100), 120
+    rng = random.Random(7)
+    workers = [Local(limit, random.Random(n)) for n in range(4)]
+    bucket, taken = Bucket(), 0
+    wake = [(rng.random(), caller) for caller in range(200)]
+    heapq.heapify(wake)
+    while wake[0][0] < seconds:
+        now, caller = heapq.heappop(wake)
+        worker = workers[caller % 4]
+        pause = worker.acquire(1, now)
+        if pause is None:
+            request = worker.ask(1, now)
+            bucket, grant = bucket.take(request, limit, now)
+            worker.accept(request, grant, now)
+            pause = 0.0
+        elif pause == 0.0:
+            taken += 1
+        heapq.heappush(wake, (now + max(pause, 0.002), caller))
+    earned = 100 + 100 * seconds
+    return [
+        Row(
+            "200 callers share one limit: taken / earned",
+            taken / earned,
+            "",
+            1.0,
+            taken / earned,
+            "1 ± 0.02",
+            abs(taken / earned - 1) <= 0.02,
+        )
+    ]
+
+
+def main():
+    import odoo.addons.base
+    from odoo import SUPERUSER_ID, api
+    from odoo.modules.registry import Registry
+    from odoo.tools import config
+
+    from house.cluster import Server
+    from house.databases import Databases
+
+    conf = json.loads(os.environ["STEWARD_TEST_SERVER"])
+    keys = ("db_host", "db_port", "db_user", "db_password", "db_template")
+    databases = Databases(Settings(), Server(*(conf[key] for key in keys)), "test")
+    with databases.clone(databases.template(product_addons()), "bench") as database:
+        options = ["-c", str(databases.conf), "-d", database, "--log-level=warn"]
+        config.parse_config(options, setup_logging=True)
+        databases.sql(
+            "INSERT INTO steward_rate_limit (name, rate, per, burst)"
+            " VALUES ('bench', 1e9, 1, 1e9)",
+            database,
+        )
+        with Registry(database).cursor() as cr:
+            rows = checks(api.Environment(cr, SUPERUSER_ID, {})) + exactness()
+        Registry.delete(database)
+        import odoo.sql_db
+
+        odoo.sql_db.close_db(database)
+    report("safety", rows)
+
+
+main()

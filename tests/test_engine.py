@@ -1,0 +1,209 @@
+"""What survives a rollback, and what many workers share: with real processes."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from house import odoo as calling
+from house.settings import product_addons
+
+WORKERS = Path(__file__).with_name("workers.py")
+
+
+@pytest.fixture(scope="module")
+def base(databases):
+    """A database that these workers may change."""
+    template = databases.template(product_addons())
+    with databases.clone(template, "engine") as database:
+        databases.sql(
+            "INSERT INTO res_partner (name, ref, color, autopost_bills)"
+            " SELECT 'x', 'count', 0, 'ask'"
+            if _has(databases, database, "autopost_bills")
+            else "INSERT INTO res_partner (name, ref, color) SELECT 'x', 'count', 0",
+            database,
+        )
+        yield database
+
+
+def _has(databases, database, column):
+    return databases.sql(
+        "SELECT 1 FROM information_schema.columns"
+        " WHERE table_name = 'res_partner' AND column_name = %s",
+        database,
+        column,
+    )
+
+
+@pytest.fixture
+def worker(settings, databases, base):
+    """Starts a worker process; its answer is a line of JSON."""
+    started = []
+
+    def start(scenario, *arguments):
+        process = subprocess.Popen(
+            [settings.python, WORKERS, databases.conf, base, scenario]
+            + [str(argument) for argument in arguments],
+            env=calling.environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def answer(process, timeout=90):
+    out, err = process.communicate(timeout=timeout)
+    assert process.returncode == 0, err
+    assert not calling.complaints(err.splitlines())
+    return json.loads(out.splitlines()[-1])
+
+
+def color(databases, base):
+    return databases.sql(
+        "SELECT color, city FROM res_partner WHERE ref = 'count'", base
+    )
+
+
+def test_eight_writers_lose_nothing(databases, base, worker):
+    """Two processes of four threads add 1,600 to one row: no update is lost."""
+    before = color(databases, base)[0][0]
+    both = [worker("count", "count", 200, 4) for _process in range(2)]
+    for process in both:
+        assert answer(process)["errors"] == []
+    assert color(databases, base)[0][0] == before + 1600
+
+
+def test_survives_the_callers_rollback(databases, base, worker):
+    answer(worker("roll_back", "count"))
+    assert color(databases, base)[0] == (7, None)
+
+
+def test_lock_wait_is_bounded(databases, base, worker):
+    server = databases.server
+    holder = psycopg2.connect(
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=server.password,
+        dbname=base,
+    )
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM res_partner WHERE ref = 'count' FOR UPDATE")
+            assert answer(worker("blocked", "count"))["error"] == "STEWARD-LOCKED"
+    finally:
+        holder.close()
+
+
+def test_all_workers_learn_of_a_breach(databases, base, worker):
+    """A busy worker sees failures; a quiet one, healthy until then, is refused too."""
+    quiet = worker("calls", "shared", 25, 0.5, "no")
+    busy = worker("calls", "shared", 12, 0.05, "yes")
+    bad, good = answer(busy), answer(quiet)
+    assert bad["refused"] > 0, (bad, good)
+    assert good["refused"] > 0, (bad, good)
+    assert abs(good["first_refusal"] - bad["first_refusal"]) < 10
+    assert bad["made"] < 120, "it went on calling long after the breach"
+    row = databases.sql(
+        "SELECT state, opens FROM steward_circuit WHERE name = 'shared'", base
+    )
+    assert row == [("open", 1)], "two workers opened it twice"
+
+
+def test_breaker_without_a_database(databases, base, worker):
+    """The database goes away and comes back: calls go on, and are counted again."""
+    busy = worker("calls", "restarted", 12, 0.05, "no")
+    assert busy.stdout.readline() == "ready\n"
+    time.sleep(2)
+    databases.sql(f'ALTER DATABASE "{base}" ALLOW_CONNECTIONS false')
+    try:
+        databases.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            "postgres",
+            base,
+        )
+        time.sleep(3)
+    finally:
+        databases.sql(f'ALTER DATABASE "{base}" ALLOW_CONNECTIONS true')
+    out, err = busy.communicate(timeout=90)
+    assert busy.returncode == 0, err
+    found = json.loads(out.splitlines()[-1])
+    assert found["refused"] == 0
+    assert found["made"] > 100, "calls stopped while the database was away"
+    row = databases.sql(
+        "SELECT calls, state FROM steward_circuit WHERE name = 'restarted'", base
+    )
+    assert row[0][1] == "closed"
+    assert row[0][0] > 100, "what was counted meanwhile is lost"
+
+
+def test_killed_worker_frees_its_place(worker):
+    holder = worker("hold_place", "only")
+    assert holder.stdout.readline() == "ready\n"
+    waiting = worker("take_place", "only", 30)
+    holder.kill()
+    assert answer(waiting)["got"]
+
+
+def test_killed_trial_call_frees_its_permit(databases, base, worker):
+    """kill -9 between lease and release: the permit ends by itself."""
+    databases.sql(
+        "INSERT INTO steward_circuit (name, mode, state, shared) VALUES"
+        " ('trial', 'auto', 'open', %s)",
+        base,
+        json.dumps(_open_since_long()),
+    )
+    first = worker("permit", "trial")
+    first.stdout.readline()
+    first.kill()
+    first.wait()
+    state = databases.sql(
+        "SELECT shared FROM steward_circuit WHERE name = 'trial'", base
+    )[0][0]
+    assert state["state"] == "half_open"
+    ((lease, expires),) = state["permits"].items()
+    assert lease
+    now = databases.sql("SELECT extract(epoch FROM now())::float8", base)[0][0]
+    assert now < expires <= now + 120
+    # the other four permits are there meanwhile
+    found = answer(worker("calls", "trial", 1, 0.05, "no"))
+    assert found["made"] >= 4
+
+
+def _open_since_long():
+    return {
+        "state": "open",
+        "mode": "auto",
+        "generation": 1,
+        "reason": "consecutive",
+        "opens": 1,
+        "until": 1.0,
+        "streak": 5,
+        "window": {"width": 10, "size": 6, "columns": 3, "rows": {}},
+        "permits": {},
+        "trial": [0, 0, 0],
+    }
+
+
+def test_many_callers_share_one_limit(databases, base, worker):
+    """Two processes of ten threads: never more than the bucket earned."""
+    databases.sql(
+        "INSERT INTO steward_rate_limit (name, rate, per, burst)"
+        " VALUES ('shared', 40, 1, 40)",
+        base,
+    )
+    both = [answer(w) for w in [worker("takes", "shared", 8, 10) for _two in "ab"]]
+    taken = sum(found["taken"] for found in both)
+    began, ended = min(f["began"] for f in both), max(f["ended"] for f in both)
+    assert taken <= 40 + 40 * (ended - began)
+    assert taken >= 40 * (ended - began) * 0.7, "how exactly: bench_safety"

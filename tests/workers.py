@@ -1,0 +1,170 @@
+"""Worker processes for the tests from outside: an Odoo registry without a server.
+
+    python workers.py CONF DATABASE SCENARIO [ARGUMENT ...]
+
+Each scenario is what one worker of many does; it prints one line of JSON.
+"""
+
+import json
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+
+import odoo.addons.base  # noqa: F401 - so that addons_path is known
+from odoo import SUPERUSER_ID, api
+from odoo.modules.registry import Registry
+from odoo.tools import config
+
+
+@contextmanager
+def environment(database):
+    with Registry(database).cursor() as cr:
+        yield api.Environment(cr, SUPERUSER_ID, {})
+
+
+def count(database, key, times, threads):
+    """Threads that add to one row, each in a transaction of its own."""
+    errors = []
+
+    def add():
+        try:
+            with environment(database) as env:
+                for _time in range(int(times)):
+                    with env["steward"]._own_transaction() as cr:
+                        cr.execute(
+                            "UPDATE res_partner SET color = color + 1 WHERE ref = %s",
+                            [key],
+                        )
+        except Exception as error:  # noqa: BLE001 - told, and the test fails
+            errors.append(repr(error))
+
+    workers = [threading.Thread(target=add) for _thread in range(int(threads))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return {"errors": errors}
+
+
+def roll_back(database, key):
+    """A caller that fails after it wrote in a transaction of its own."""
+    with suppress(ZeroDivisionError), environment(database) as env:
+        with env["steward"]._own_transaction() as cr:
+            cr.execute("UPDATE res_partner SET color = 7 WHERE ref = %s", [key])
+        env.cr.execute("UPDATE res_partner SET city = 'lost' WHERE ref = %s", [key])
+        raise ZeroDivisionError
+    return {}
+
+
+def blocked(database, key):
+    """Somebody else holds the row: an error of the tree, and soon."""
+    from odoo.addons.steward.exceptions import Locked
+
+    with environment(database) as env:
+        try:
+            with env["steward"]._own_transaction() as cr:
+                cr.execute(
+                    "UPDATE res_partner SET color = 1 WHERE ref = %s",
+                    [key],
+                    log_exceptions=False,
+                )
+        except Locked as error:
+            return {"error": error.code}
+    return {"error": None}
+
+
+def calls(database, name, seconds, pace, failing):
+    """A worker that calls a service, which fails or not; tells when it was refused."""
+    from odoo.addons.steward.exceptions import CircuitOpen, TimedOut
+
+    made = refused = 0
+    first_refusal = None
+    with environment(database) as env:
+        began = time.monotonic()
+        print("ready", flush=True)
+        while time.monotonic() - began < float(seconds):
+            try:
+                with env["steward.circuit"]._guard(name):
+                    made += 1
+                    if failing == "yes":
+                        raise TimedOut("late")
+            except CircuitOpen:
+                refused += 1
+                first_refusal = first_refusal or time.time()
+            except TimedOut:
+                pass
+            time.sleep(float(pace))
+    return {"made": made, "refused": refused, "first_refusal": first_refusal}
+
+
+def takes(database, name, seconds, threads):
+    """Threads that take from one limit as fast as they may; tells how often."""
+    from odoo.addons.steward.exceptions import RateLimited
+
+    taken = [0] * int(threads)
+    Registry(database)  # loading it is not part of the time
+    began = time.time()
+    stop = time.monotonic() + float(seconds)
+
+    def take(number):
+        with environment(database) as env:
+            while time.monotonic() < stop:
+                try:
+                    env["steward.rate.limit"]._take(name)
+                except RateLimited as error:
+                    pause = min(error.retry_after, max(0, stop - time.monotonic()))
+                    time.sleep(pause)
+                else:
+                    taken[number] += 1
+
+    workers = [
+        threading.Thread(target=take, args=(number,)) for number in range(len(taken))
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return {"taken": sum(taken), "began": began, "ended": time.time()}
+
+
+def hold_place(database, name):
+    """Takes the only place, says so, and is then killed by the test."""
+    with (
+        environment(database) as env,
+        env["steward.pool"]._place(name, lease_seconds=2),
+    ):
+        print("ready", flush=True)
+        time.sleep(600)
+
+
+def take_place(database, name, seconds):
+    """Tries for the place until it has it."""
+    from odoo.addons.steward.exceptions import Occupied
+
+    began = time.monotonic()
+    refused = 0
+    with environment(database) as env:
+        while time.monotonic() - began < float(seconds):
+            try:
+                with env["steward.pool"]._place(name):
+                    return {"refused": refused, "got": True}
+            except Occupied:
+                refused += 1
+                time.sleep(0.2)
+    return {"refused": refused, "got": False}
+
+
+def permit(database, name):
+    """Takes a trial call of a half-open circuit, says so, and is killed."""
+    with environment(database) as env, env["steward.circuit"]._guard(name):
+        print("ready", flush=True)
+        time.sleep(600)
+
+
+if __name__ == "__main__":
+    conf, base, scenario, *arguments = sys.argv[1:]
+    config.parse_config(
+        ["-c", conf, "-d", base, "--log-level=warn"], setup_logging=True
+    )
+    print(json.dumps(globals()[scenario](base, *arguments)), flush=True)
