@@ -1,2 +1,4 @@
-from . import controllers, models, wizard
+from . import controllers, log, models, wizard
 from .hooks import uninstall_hook
+
+log.install()

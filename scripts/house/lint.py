@@ -38,7 +38,7 @@ PYTHON_IDIOMS = {
     r"\.read_group\(": "deprecated: use _read_group",
     r"\bgroups_id\b": "renamed: group_ids",
     r"type=[\"']json[\"']": "renamed: type='jsonrpc'",
-    r"\bgroup_operator\s*=": "renamed: aggregator",
+    r"(?<!steward\.)\bgroup_operator\b": "renamed: aggregator",
     r"def name_get\b": "gone: _compute_display_name",
     r"\bself\._(cr|uid|context)\b": "deprecated: self.env.cr/.uid/.context",
     r"\bodoo\.osv\b": "deprecated: odoo.fields.Domain",
@@ -46,7 +46,7 @@ PYTHON_IDIOMS = {
     r"\btoggle_active\b": "gone: action_archive/action_unarchive",
     r"\bfrom odoo import registry\b": "gone: odoo.modules.registry.Registry",
     r"\.commit\(\)": "commits are the run executor's alone",
-    r"(?<![\w.])_\(": "use self.env._",
+    r"(?<![\w.])_\((?!\?)": "use self.env._",  # but self.env._(, and _(?: of a regex
 }
 XML_IDIOMS = {
     r"</?tree\b": "renamed: <list>",

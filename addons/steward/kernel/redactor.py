@@ -372,9 +372,10 @@ def _url_logins(line: str) -> str:
     return _replace(line, _URL_LOGIN, judge)
 
 
-# A run of digits starts where no word, number or decimal point stands before it.
+# A run of digits starts where no word, number or decimal point stands before it;
+# in an address of Telegram's, "/bot" does.
 _DIGITS = re.compile(
-    r"[0-9](?<![A-Za-z0-9_].)(?<![0-9][.,].)(?:"
+    r"[0-9](?:(?<![A-Za-z0-9_].)|(?<=/bot.))(?<![0-9][.,].)(?:"
     r"(?P<card>[0-9]{3}(?:[ \-]?[0-9]{4}[ \-]?[0-9]{4}[ \-]?[0-9]{1,7}"
     r"|[ \-]?[0-9]{6}[ \-]?[0-9]{4,5}))(?![A-Za-z0-9_]|[.,][0-9]|-[0-9A-Fa-f]{4}-)"
     r"|[0-9]{5,11}(?P<telegram>:[A-Za-z0-9_\-]{34,36})(?![A-Za-z0-9_\-]))"
@@ -847,17 +848,24 @@ class LogFilter(logging.Filter):
     arguments are merged into the message, the traceback becomes its text. What was
     given as ``extra`` is left alone.
 
+    With `keep_exception` the record keeps its exception for whoever reads that
+    instead; formatters take the redacted text all the same, because it is there.
+
     >>> record = logging.makeLogRecord({"msg": "token=%s", "args": ("abc",)})
     >>> LogFilter().filter(record), record.getMessage()
     (True, 'token=[redacted:token]')
     """
 
     def __init__(
-        self, redactor: Redactor | None = None, limit: int = TEXT_LIMIT
+        self,
+        redactor: Redactor | None = None,
+        limit: int = TEXT_LIMIT,
+        keep_exception: bool = False,
     ) -> None:
         super().__init__()
         self.redactor = redactor or REDACTOR
         self.limit = limit
+        self.keep_exception = keep_exception
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record; never drops it, never raises.
@@ -870,8 +878,9 @@ class LogFilter(logging.Filter):
         record.args = None
         if record.exc_info and not record.exc_text:
             record.exc_text = _traceback(record.exc_info)
-        # handlers format the exception themselves, unredacted, while they have it
-        record.exc_info = None
+        if not self.keep_exception:
+            # some handlers format it themselves, unredacted, while they have it
+            record.exc_info = None
         if record.exc_text:
             record.exc_text = self._clean(record.exc_text)
         if record.stack_info:

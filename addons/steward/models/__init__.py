@@ -8,4 +8,6 @@ from . import steward_circuit
 from . import steward_job_failure
 from . import steward_pool
 from . import steward_rate_limit
+from . import steward_http
+from . import steward_secret
 from . import steward_status

@@ -2,6 +2,7 @@ from . import (
     test_agent,
     test_app,
     test_exceptions,
+    test_http,
     test_kernel_backoff,
     test_kernel_breaker,
     test_kernel_bucketing,
@@ -16,7 +17,9 @@ from . import (
     test_kernel_semaphore,
     test_kernel_statistics,
     test_kernel_windows,
+    test_log,
     test_queue_job,
+    test_secret,
     test_status,
 )
 from . import test_limits

@@ -65,7 +65,7 @@ class TestErrors(BaseCase):
             error = exceptions.converted(KeyError("password=hunter2"))
         self.assertIsInstance(error, exceptions.Bug)
         self.assertNotIn("hunter2", str(error))
-        incident = logs.records[0].args[0]
+        incident = logs.records[0].getMessage().split()[-1]
         self.assertIn(incident, str(error))
 
     def test_remote_status_decides(self):

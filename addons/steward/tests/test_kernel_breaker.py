@@ -44,6 +44,7 @@ class Cluster:
     def shared(self):
         return Shared.from_json(self.row)
 
+    # pylint: disable-next=method-required-super - no model
     def write(self, local, shared, now):
         if shared.to_json() != self.row:
             self.row = shared.to_json()

@@ -502,6 +502,17 @@ class TestRedactValue(BaseCase):
         )
 
 
+class TestTelegram(BaseCase):
+    def test_token_in_an_address(self):
+        token = "123456789:" + "AAE" * 11 + "xy"
+        self.assertEqual(
+            redact(f"POST https://api.telegram.org/bot{token}/sendMessage"),
+            "POST https://api.telegram.org/bot[redacted:token]/sendMessage",
+        )
+        self.assertEqual(redact("/bot4111111111111111"), "/bot[redacted:card]")
+        self.assertEqual(redact(f"/robot{token[1:]}x"), f"/robot{token[1:]}x")
+
+
 class TestLogFilter(BaseCase):
     def record(self, msg, *args, **extra):
         record = logging.LogRecord("x", logging.INFO, "p.py", 1, msg, args, None)
@@ -560,6 +571,14 @@ class TestLogFilter(BaseCase):
         self.assertEqual(record.exc_text, "[unreadable traceback: TypeError]")
         record = self.record("nasty", exc_info=(ValueError, ValueError(Nasty()), None))
         self.assertIn("ValueError", record.exc_text)
+
+    def test_exception_kept_for_who_reads_it(self):
+        error = ValueError(f"password={PLAIN}")
+        info = (ValueError, error, None)
+        record = logging.makeLogRecord({"msg": "failed", "exc_info": info})
+        self.assertTrue(LogFilter(keep_exception=True).filter(record))
+        self.assertIs(record.exc_info, info)
+        self.assertNotIn(PLAIN, logging.Formatter().format(record))
 
     def test_extra_is_left_alone(self):
         marker = object()
