@@ -4,9 +4,13 @@ import json
 import os
 import socket
 import sys
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -40,14 +44,19 @@ def free_port() -> int:
 
 
 class Odoo:
-    """A running server on a database of its own."""
+    """A running server on a database of its own.
 
-    def __init__(self, settings, databases, database, *extra):
+    :param extra: more words for its command line
+    :param env: more variables for its environment
+    :param name: tells its log from that of another server on the same database
+    """
+
+    def __init__(self, settings, databases, database, *extra, env=None, name=""):
         self.settings, self.databases, self.database = settings, databases, database
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = settings.data / "log" / f"outside-{database}.log"
-        self.extra = extra
+        self.log = settings.data / "log" / f"outside-{database}{name}.log"
+        self.extra, self.env = extra, env
         self.process = None
 
     def start(self):
@@ -58,12 +67,64 @@ class Odoo:
             self.port,
             self.log,
             extra=self.extra,
+            env=self.env,
         )
         serving.wait_until_served(self.process, self.port, self.log)
         return self
 
     def stop(self):
         serving.end(self.process)
+
+    def kill(self):
+        """As a machine that loses its power would."""
+        self.process.kill()
+        self.process.wait()
+
+    def json2(self, key, model, method, **arguments):
+        """The answer of a call over JSON-2."""
+        request = urllib.request.Request(
+            f"{self.url}/json/2/{model}/{method}",
+            data=json.dumps({"context": {}, **arguments}).encode(),
+            headers={
+                "Authorization": f"Bearer {key}",
+                "Content-Type": "application/json",
+                "X-Odoo-Database": self.database,
+            },
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def get(self, path, **headers):
+        """Status and decoded JSON of a GET."""
+        request = urllib.request.Request(f"{self.url}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def make_key(self, login="admin", password="admin"):
+        """An API key, made as a person makes it: Odoo asks for the password again."""
+        session = requests.Session()
+
+        def call(model, method, *args, **kwargs):
+            params = {"model": model, "method": method, "args": args, "kwargs": kwargs}
+            url = f"{self.url}/web/dataset/call_kw/{model}/{method}"
+            answer = session.post(url, json={"params": params}, timeout=60).json()
+            assert "error" not in answer, answer
+            return answer["result"]
+
+        params = {"db": self.database, "login": login, "password": password}
+        url = f"{self.url}/web/session/authenticate"
+        answer = session.post(url, json={"params": params}, timeout=60).json()
+        assert answer.get("result"), answer
+        until = datetime.now(UTC) + timedelta(days=1)
+        wish = {"name": "test", "duration": "1", "expiration_date": f"{until:%F %T}"}
+        [wizard] = call("res.users.apikeys.description", "create", [wish])
+        asked = call("res.users.apikeys.description", "make_key", [wizard])["res_id"]
+        context = {"password": password}
+        shown = call("res.users.identitycheck", "run_check", [asked], context=context)
+        return shown["context"]["default_key"]
 
     def sql(self, query, *args):
         return self.databases.sql(query, self.database, *args)

@@ -128,8 +128,7 @@ def test_breaker_without_a_database(databases, base, worker):
     databases.sql(f'ALTER DATABASE "{base}" ALLOW_CONNECTIONS false')
     try:
         databases.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
             "postgres",
             base,
         )

@@ -1,4 +1,4 @@
-from . import log, models
+from . import controllers, log, models, wizard
 from .hooks import uninstall_hook
 
 log.install()

@@ -78,10 +78,12 @@ def start(
     users: Path | None = None,
     detach: bool = False,
     extra: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start Odoo on a database; it ends with this process unless detached.
 
     :param users: lock file of our own cluster, which this server then keeps up
+    :param env: what its environment has besides ours
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     # a lock of its own: one inherited from us would be given up together with ours
@@ -89,7 +91,7 @@ def start(
     process = subprocess.Popen(
         [settings.odoo, "server", "-c", conf, "-d", database]
         + [f"--db-filter=^{database}$", f"--http-port={port}", *extra],
-        env=odoo.environment(settings),
+        env={**odoo.environment(settings), **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=log.open("ab"),
         stderr=subprocess.STDOUT,

@@ -1,4 +1,5 @@
 from . import (
+    test_agent,
     test_app,
     test_exceptions,
     test_http,
@@ -17,6 +18,8 @@ from . import (
     test_kernel_statistics,
     test_kernel_windows,
     test_log,
+    test_queue_job,
     test_secret,
+    test_status,
 )
 from . import test_limits

@@ -7,6 +7,7 @@ not here, or no longer there, fails the test. Roles: see steward/security.
 MATRIX = {
     # model: (employee, agent, viewer, operator, reviewer, administrator)
     "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
+    "steward.job.failure": ("", "", "", "r", "", "r"),
     "steward.pool": ("", "", "r", "r", "r", "rwcd"),
     "steward.rate.limit": ("", "", "r", "r", "r", "rwcd"),
     "steward.secret": ("", "", "", "r", "", "rwcd"),

@@ -1,0 +1,1 @@
+from . import health, queue_job
