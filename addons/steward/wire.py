@@ -194,7 +194,10 @@ class _Socket:
 
     def is_stale(self):
         """Whether the other side closed it, or said something nobody asked."""
-        return bool(select.select([self.sock], [], [], 0)[0])
+        # poll: select fails in a process with more than a thousand open files
+        poller = select.poll()
+        poller.register(self.sock, select.POLLIN)
+        return bool(poller.poll(0))
 
 
 class _Reader(io.RawIOBase):

@@ -486,7 +486,8 @@ def _unknown_keys(value: dict[str, JSON], schema: dict[str, JSON]) -> list[str]:
 
 def _branches(error: "ValidationError") -> list[list["ValidationError"]]:
     """The errors of each alternative; jsonschema lists them one after the other."""
-    # pylint: disable-next=bad-builtin-groupby - kernels know no odoo
+    # kernels know no odoo: so
+    # pylint: disable-next=bad-builtin-groupby
     by_branch = itertools.groupby(error.context or (), lambda e: e.schema_path[0])
     return [list(errors) for _, errors in by_branch]
 

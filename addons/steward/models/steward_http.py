@@ -173,7 +173,7 @@ class StewardHttp(models.AbstractModel):
 
         :raises RateLimited: when there is none
         """
-        if name and "steward.rate.limit" in self.env:
+        if "steward.rate.limit" in self.env:
             self.env["steward.rate.limit"]._take(name)
 
     def _pause(self, seconds):
@@ -230,7 +230,7 @@ class StewardHttp(models.AbstractModel):
         :param json: what is sent as JSON; or
         :param data: bytes or text as they are, a dictionary as a form
         :param circuit: name of the circuit breaker; the host's without one
-        :param rate: name of a rate limit to take from
+        :param rate: name of the rate limit to take from; the circuit's without one
         :param timeout: seconds for all of it, repetitions and waits included
         :param read_timeout: longest silence within it
         :param retries: repetitions of what is worth repeating …
@@ -282,8 +282,9 @@ class StewardHttp(models.AbstractModel):
         reply = error = None
         try:
             target = wire.checked(request.url)
-            with self._guard_circuit(circuit or self._get_circuit(target)):
-                self._take_rate(rate)
+            name = circuit or self._get_circuit(target)
+            with self._guard_circuit(name):
+                self._take_rate(rate or name)
                 reply = wire.exchange(request, self._get_rules(), limits, deadline)
                 with closing(reply):
                     yield reply

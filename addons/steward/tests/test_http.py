@@ -150,7 +150,7 @@ class TestRequest(HttpKit):
             self.get("/", rate="r")
             self.get("/", circuit="c")
         circuit = f"http:127.0.0.1:{self.server.port}"
-        self.assertEqual(seen, [circuit, "r", circuit, "r", "c", None])
+        self.assertEqual(seen, [circuit, "r", circuit, "r", "c", "c"])
 
     def test_refusal_of_a_guard_is_not_repeated(self):
         model = self.registry["steward.http"]
@@ -374,6 +374,8 @@ class TestTls(HttpKit):
         self.set_param("steward.http.ca_file", self.secure.ca_file)
         answer = self.http._request("GET", self.secure.url())
         self.assertEqual(answer.content, b"ok")
+        self.http._request("GET", self.secure.url())
+        self.assertEqual(self.secure.connections, 1)  # it is kept
         self.assertEqual(self.secure.requests[0].headers["Host"][:8], "api.test")
 
     def test_unknown_authority_is_refused(self):

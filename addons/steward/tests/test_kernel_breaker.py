@@ -44,7 +44,8 @@ class Cluster:
     def shared(self):
         return Shared.from_json(self.row)
 
-    # pylint: disable-next=method-required-super - no model
+    # no model: so
+    # pylint: disable-next=method-required-super
     def write(self, local, shared, now):
         if shared.to_json() != self.row:
             self.row = shared.to_json()
