@@ -50,10 +50,13 @@ UPDATE base_automation SET webhook_uuid = gen_random_uuid()::text
 UPDATE ir_config_parameter SET value = gen_random_uuid()::text
  WHERE key = 'database.secret';
 
--- secrets: the reference leads nowhere
-DO $$
-BEGIN
-    IF to_regclass('steward_secret') IS NOT NULL THEN
-        UPDATE steward_secret SET reference = 'env:STEWARD_NEUTRALIZED';
-    END IF;
-END $$;
+-- secrets: the reference leads nowhere, and no test result tells where it led
+UPDATE steward_secret
+   SET reference = 'env:STEWARD_NEUTRALIZED',
+       scheme = 'env',
+       last_test_at = NULL,
+       last_test_ok = NULL,
+       last_test_message = NULL;
+
+-- what was typed into the settings stays in their table for an hour
+DELETE FROM res_config_settings;

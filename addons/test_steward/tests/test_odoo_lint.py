@@ -49,7 +49,7 @@ class OursOnly:
     @contextmanager
     def subTest(self, msg=None, **params):  # noqa: N802 - unittest's name
         """Some walk the registry instead: what others wrote is not ours to judge."""
-        whose = params.get("module") or params.get("model", "steward").split(".")[0]
+        whose = params.get("module") or (params.get("model") or "steward").split(".")[0]
         if whose in self.ours:
             with super().subTest(msg, **params):
                 yield
