@@ -275,7 +275,7 @@ class TestNeutralize(TransactionCase):
     def test_secrets(self):
         """The references of secrets lead nowhere, and nothing tells where they led."""
         secret = self.env["steward.secret"].create(
-            {"name": "key", "reference": "vault:production#key"}
+            {"name": "key", "reference": "vault:secret/production#key"}
         )
         secret.flush_recordset()
         self.env.cr.execute(
