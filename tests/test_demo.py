@@ -22,8 +22,9 @@ def test_demo_data_loads(databases):
         states = databases.sql("SELECT state FROM steward_circuit", database)
         assert {state for (state,) in states} == {"open", "half_open", "closed"}
         people = databases.sql(
-            "SELECT count(*) FROM res_users WHERE login IN ('olivia', 'rita', 'victor')",
+            "SELECT count(*) FROM res_users WHERE login = ANY(%s)",
             database,
+            ["olivia", "rita", "victor"],
         )
         assert people == [(3,)]
     assert manifests.manifest("steward")["demo"]

@@ -273,13 +273,14 @@ class TestNeutralize(TransactionCase):
         self.neutralize()
 
     def test_secrets(self):
-        """Where there are secrets, their references lead nowhere."""
-        self.env.cr.execute(
-            "CREATE TABLE IF NOT EXISTS steward_secret (id int, reference varchar)"
+        """The references of secrets lead nowhere, and nothing tells where they led."""
+        secret = self.env["steward.secret"].create(
+            {"name": "key", "reference": "vault:secret/production#key"}
         )
-        self.env.cr.execute("SELECT count(*) FROM steward_secret")
-        if not self.env.cr.fetchone()[0] and "steward.secret" not in self.env:
-            self.env.cr.execute("INSERT INTO steward_secret VALUES (1, 'env:KEY')")
+        secret.flush_recordset()
+        self.env.cr.execute(
+            "UPDATE steward_secret SET last_test_message = 'production said no'"
+        )
         self.neutralize()
-        self.env.cr.execute("SELECT DISTINCT reference FROM steward_secret")
-        self.assertIn(self.env.cr.fetchall(), ([], [("env:STEWARD_NEUTRALIZED",)]))
+        self.assertEqual(secret.reference, "env:STEWARD_NEUTRALIZED")
+        self.assertFalse(secret.last_test_message)
