@@ -14,7 +14,7 @@ class ResConfigSettings(models.TransientModel):
         "res.users",
         string="Steward's contact",
         config_parameter="steward.contact_id",
-        help="Who is told when something needs a person and nobody else is named.",
+        help="Is told, besides the Operators, when something needs a person.",
     )
 
     # -- outbound HTTP ------------------------------------------------------------
@@ -140,3 +140,13 @@ class ResConfigSettings(models.TransientModel):
                             folder=folder.strip(),
                         )
                     )
+
+    @api.model
+    def _steward_contact(self):
+        """The person to tell besides the Operators; empty when nobody is named."""
+        # sudo: ir.config_parameter, res.users - whoever's work failed reads neither
+        env = self.sudo().env
+        told = env["ir.config_parameter"].get_param("steward.contact_id") or ""
+        users = env["res.users"]
+        known = users.browse(int(told)) if told.isdigit() else users
+        return known.exists().filtered("active")

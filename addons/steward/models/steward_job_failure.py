@@ -82,7 +82,8 @@ class StewardJobFailure(models.Model):
         group = self.env.ref("steward.group_operator")
         # sudo: res.users - whoever's job failed may not read all users
         users = self.env["res.users"].sudo()
-        return users.search([("all_group_ids", "in", group.ids)])
+        operators = users.search([("all_group_ids", "in", group.ids)])
+        return operators | self.env["res.config.settings"]._steward_contact()
 
     @api.model
     def _tell_of(self, uuids):

@@ -45,6 +45,34 @@ class StewardStatus(models.AbstractModel):
         return self.sudo()._health()
 
     @api.model
+    def first_steps(self) -> dict:
+        """Tell which of the first steps on the dashboard are done.
+
+        :return: ``{step: bool}``
+        """
+        if not (self.env.su or self.env.user.has_group("steward.group_viewer")):
+            raise AccessError(self.env._("Only Steward's Viewers see its dashboard."))
+        # sudo: steward.status - whether there is any, no contents
+        return {n: bool(look()) for n, look in self.sudo()._get_first_steps().items()}
+
+    @api.model
+    def _get_first_steps(self):
+        """The steps: name -> method that says whether it is done.
+
+        Called when the dashboard opens, as superuser. The screen's side of a step is
+        in the JavaScript registry ``steward.first_steps``, under the same name.
+        """
+        env = self.env
+        people = env.ref("steward.group_viewer")
+        return {
+            "contact": env["res.config.settings"]._steward_contact,
+            "people": lambda: len(people.all_user_ids.filtered("active")) > 1,
+            "secret": lambda: env["steward.secret"].search_count([], limit=1),
+            "limit": lambda: env["steward.rate.limit"].search_count([], limit=1),
+            "jobs": lambda: self._runner_facts()["runner"] == "alive",
+        }
+
+    @api.model
     def _get_health_parts(self):
         """The parts, in order: name -> method that looks at it.
 

@@ -1,25 +1,25 @@
-from . import (
-    test_agent,
-    test_app,
-    test_exceptions,
-    test_http,
-    test_kernel_backoff,
-    test_kernel_breaker,
-    test_kernel_bucketing,
-    test_kernel_fingerprint,
-    test_kernel_forecast,
-    test_kernel_histogram,
-    test_kernel_limiter,
-    test_kernel_netguard,
-    test_kernel_redactor,
-    test_kernel_reference,
-    test_kernel_schema,
-    test_kernel_semaphore,
-    test_kernel_statistics,
-    test_kernel_windows,
-    test_log,
-    test_queue_job,
-    test_secret,
-    test_status,
-)
+from . import test_agent
+from . import test_app
+from . import test_circuit
+from . import test_engine
+from . import test_exceptions
+from . import test_http
+from . import test_kernel_backoff
+from . import test_kernel_breaker
+from . import test_kernel_bucketing
+from . import test_kernel_fingerprint
+from . import test_kernel_forecast
+from . import test_kernel_histogram
+from . import test_kernel_limiter
+from . import test_kernel_netguard
+from . import test_kernel_redactor
+from . import test_kernel_reference
+from . import test_kernel_schema
+from . import test_kernel_semaphore
+from . import test_kernel_statistics
+from . import test_kernel_windows
 from . import test_limits
+from . import test_log
+from . import test_queue_job
+from . import test_secret
+from . import test_status

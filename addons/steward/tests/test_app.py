@@ -1,4 +1,5 @@
 from odoo.addons.steward.hooks import uninstall_hook
+from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 
 
@@ -7,6 +8,42 @@ class TestApp(HttpCase):
     def test_tour_first_steps(self):
         """An administrator finds the app, its first steps and its settings."""
         self.start_tour("/odoo", "steward_first_steps", login="admin")
+
+
+class TestFirstSteps(TransactionCase):
+    def steps(self, user=None):
+        return self.env["steward.status"].with_user(user or self.env.user).first_steps()
+
+    def test_each_ticks_itself_off(self):
+        self.env["res.config.settings"].search([]).unlink()
+        steps = self.steps()
+        self.assertEqual(
+            (steps["contact"], steps["secret"], steps["limit"]), (False, False, False)
+        )
+        viewer = new_test_user(self.env, "steps", groups="steward.group_viewer")
+        self.env["ir.config_parameter"].set_param("steward.contact_id", viewer.id)
+        self.env["steward.secret"].create({"name": "key", "reference": "env:KEY"})
+        self.env["steward.rate.limit"].create({"name": "api"})
+        steps = self.steps(viewer)
+        for name in ("contact", "people", "secret", "limit"):
+            self.assertTrue(steps[name], name)
+
+    def test_contact_that_is_no_more(self):
+        settings = self.env["res.config.settings"]
+        for value in ("999999", "nobody", ""):
+            self.env["ir.config_parameter"].set_param("steward.contact_id", value)
+            self.assertFalse(settings._steward_contact())
+
+    def test_contact_is_told_of_failures(self):
+        user = new_test_user(self.env, "contact", groups="base.group_user")
+        self.assertNotIn(user, self.env["steward.job.failure"]._get_operators())
+        self.env["ir.config_parameter"].set_param("steward.contact_id", user.id)
+        self.assertIn(user, self.env["steward.job.failure"]._get_operators())
+
+    def test_employee_sees_no_steps(self):
+        user = new_test_user(self.env, "nobody", groups="base.group_user")
+        with self.assertRaises(AccessError):
+            self.steps(user)
 
 
 class TestUninstall(TransactionCase):
