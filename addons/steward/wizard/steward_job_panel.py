@@ -40,6 +40,9 @@ class StewardJobPanel(models.TransientModel):
             panel.failed_count = facts["failed"]
             panel.advice = status._runner_advice(facts)
 
+    def _compute_display_name(self):
+        self.display_name = self.env._("Jobs")
+
     @api.model
     def _ago(self, seconds):
         """An age for people; what is not known stays empty."""
