@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from house import apt, commands, files, source
+from house import apt, cluster, commands, files, source
 from house import server as serving
 from house.cluster import Cluster
 from house.console import Problem, step
@@ -209,11 +209,11 @@ def own(tmp_path, monkeypatch):
     for parent in tmp_path.parents:
         if parent.name.startswith("pytest-"):
             parent.chmod(0o755)
-    cluster = Cluster(mine, "test", durable=False)
-    yield cluster
-    cluster.stop_if_unused()
-    shutil.rmtree(cluster.home, ignore_errors=True)
-    shutil.rmtree(cluster.socket, ignore_errors=True)
+    made = Cluster(mine, "test", durable=False)
+    yield made
+    made.stop_if_unused()
+    shutil.rmtree(made.home, ignore_errors=True)
+    shutil.rmtree(made.socket, ignore_errors=True)
 
 
 def _settings(tmp_path, monkeypatch) -> Settings:
@@ -260,6 +260,42 @@ def test_cluster_is_private_and_shared(own):
             assert _postmaster(own) == pid
         assert not _gone_now(pid)
     assert _gone(pid)
+
+
+def _named(server, user="named", password="x"):
+    return {
+        "PGHOST": server.host,
+        "PGPORT": server.port,
+        "PGUSER": user,
+        "PGPASSWORD": password,
+    }
+
+
+def test_named_server_is_checked(own):
+    """A server of one's own: what is missing is said, and how to get it."""
+    with own.running() as server:
+        own._admin("CREATE ROLE named LOGIN PASSWORD 'x'")
+        with pytest.raises(Problem) as caught, cluster.named(_named(server)):
+            pass
+        assert caught.value.remedy.endswith("ALTER ROLE named CREATEDB;")
+        with (
+            pytest.raises(Problem, match="cannot be reached"),
+            cluster.named(_named(server, password="wrong")),
+        ):
+            pass
+        own._admin("ALTER ROLE named CREATEDB")
+        with cluster.named(_named(server)) as found:
+            databases = Databases(own.settings, found, "test")
+            with pytest.raises(Problem, match="may not create the extension") as caught:
+                databases.create("without")
+            assert "in the database template1" in caught.value.remedy
+            assert databases.comment("without") is None
+        own._admin("CREATE EXTENSION vector", database="template1")
+        with cluster.named(_named(server)) as found:
+            assert found.template == "template1"
+            databases = Databases(own.settings, found, "test")
+            databases.create("has_it")
+            assert databases.sql("SELECT '[1]'::vector::text", "has_it") == [("[1]",)]
 
 
 def _gone_now(pid: int) -> bool:
