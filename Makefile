@@ -1,6 +1,8 @@
 # Everything starts here; `make help` says what there is.
 PYTHON ?= python3
-HOUSE = @PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m house
+HOUSE = @command -v $(PYTHON) >/dev/null || { echo "error in step python: there is no $(PYTHON)"; \
+	echo "  remedy: install Python 3.11 or newer, or name it: make PYTHON=..."; exit 1; } >&2; \
+	exec env PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m house
 
 .PHONY: run stop test fast lint bench shell update audit pot clean help
 .DEFAULT_GOAL := help

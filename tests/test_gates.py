@@ -177,6 +177,12 @@ CAUGHT = (
 NO_BROWSER = (
     "import pytest\ndef test_b():\n    pytest.skip('Chrome executable not found')\n"
 )
+LOUD_NO_BROWSER = (
+    "import logging, pytest\n"
+    "def test_b():\n"
+    "    logging.getLogger('x').warning('Chrome executable not found')\n"
+    "    pytest.skip('Chrome executable not found')\n"
+)
 NEVER = "import pytest\ndef test_never():\n    pytest.skip('later')\n"
 
 
@@ -210,6 +216,7 @@ def run_plugin(tmp_path: Path, text: str, *arguments: str, ci: str = ""):
         (CAUGHT, "", [], 0),
         (NO_BROWSER, "", [], 0),
         (NO_BROWSER, "true", [], 1),
+        (LOUD_NO_BROWSER, "", [], 0),
         (NEVER, "", ["--each-addon=steward"], 1),
         (PASSING, "", ["--each-addon=steward,steward_llm"], 1),
         ("x = 1\n", "", [], 1),
@@ -221,6 +228,7 @@ def run_plugin(tmp_path: Path, text: str, *arguments: str, ci: str = ""):
         "caught",
         "browser",
         "browser-ci",
+        "browser-log",
         "never",
         "other",
         "none",

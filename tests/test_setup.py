@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from house import apt, cluster, commands, files, source
+from house import apt, cluster, commands, environment, files, source
 from house import server as serving
 from house.cluster import Cluster
 from house.console import Problem, step
@@ -369,6 +369,73 @@ def test_server_ends_with_its_starter(settings, databases):
     keeper.kill()
     keeper.wait()
     assert _gone(child)
+
+
+def test_cluster_ends_with_its_users(own):
+    """kill -9 of the only user: the cluster is stopped all the same."""
+    script = (
+        "import sys, time\n"
+        "from house.cluster import Cluster\n"
+        "from house.settings import Settings\n"
+        "with Cluster(Settings(), 'test', durable=False).running():\n"
+        "    print('up', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    user = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while user.stdout.readline() != "up\n":
+        assert user.poll() is None
+    pid = _postmaster(own)
+    user.kill()
+    user.wait()
+    assert _gone(pid)
+
+
+def test_half_written_packages_are_made_anew(tmp_path, monkeypatch):
+    """An install that was killed: the environment is not taken for whole."""
+    settings = _settings(tmp_path, monkeypatch)
+    venv = tmp_path / "venv"
+    monkeypatch.setattr(Settings, "venv", venv)
+    monkeypatch.setattr(environment, "_importable", lambda: None)
+    environment.ensure(settings)
+    site = environment.site_packages(venv)
+    (site / "half").mkdir()
+    environment.ensure(settings)
+    assert (site / "half").exists()
+
+    def killed(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment, "_install_fast", killed)
+    with pytest.raises(KeyboardInterrupt):
+        environment.install(settings, "suite")
+    environment.ensure(settings)
+    assert not (site / "half").exists()
+
+
+def test_path_with_spaces(tmp_path, monkeypatch):
+    """Odoo's script starts from a folder that no #! line could name."""
+    settings = _settings(tmp_path, monkeypatch)
+    venv = tmp_path / ("a folder with a name " * 8)
+    monkeypatch.setattr(Settings, "venv", venv)
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys.executable)
+    fake = venv / "odoo" / "cli"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").write_text("def main():\n    print('started')\n")
+    environment.attach_odoo(settings, venv, "19.0")
+    done = subprocess.run(
+        [settings.odoo],
+        env={**os.environ, "PYTHONPATH": str(venv)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "started\n", done.stderr
 
 
 def test_stale_note_of_a_server(tmp_path, monkeypatch):

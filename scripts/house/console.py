@@ -67,7 +67,7 @@ def _remedy(error: OSError) -> str:
     return {
         errno.ENOSPC: "free some disk space, then call the same again",
         errno.EDQUOT: "free some of your disk quota, then call the same again",
-        errno.EACCES: "give this user the right to write there",
+        errno.EACCES: "give this user the right to read and write there",
         errno.EROFS: "the file system is read-only: set STEWARD_DATA elsewhere",
     }.get(error.errno or 0, "correct this, then call the same again")
 

@@ -160,7 +160,9 @@ class Databases:
         """A template with what these addons need of Odoo and OCA, without them."""
         outer = manifests.foreign(names)
         odoo_stamp = files.read(self.settings.venv / "steward-odoo-from")
-        key = files.digest([manifests.foundation_key(odoo_stamp), *outer])
+        # on a server that others use as well, the files are here and not with them
+        place = self.settings.short_id if self.settings.server else ""
+        key = files.digest([place, manifests.foundation_key(odoo_stamp), *outer])
         return self._cached(f"tpl_{key}", key, outer or ["base"], None)
 
     def template(self, names: list[str]) -> str:
@@ -171,7 +173,7 @@ class Databases:
 
     def _cached(self, name: str, key: str, modules: list[str], base: str | None) -> str:
         with files.locked(self.settings.data / "templates.lock", "a template"):
-            if self.comment(name) != key:
+            if self.comment(name) != key or not (self.filestore / name).is_dir():
                 with step("template") as line:
                     self.drop(name)
                     self.build(name, key, modules, demo=False, base=base)

@@ -2,13 +2,14 @@
 
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from house import commands, files
-from house.console import Problem, step
+from house.console import Problem, step, tail
 from house.settings import REQUIREMENTS, ROOT, Settings, site_packages
 
 # what each verb needs: layer -> its file of pinned requirements
@@ -44,12 +45,22 @@ def _importable() -> Path | None:
         return None
 
 
+def _unfinished(settings: Settings) -> Path:
+    """There while packages are written: pip and uv take half a package for whole."""
+    return settings.venv / "steward-unfinished"
+
+
+def _contents(settings: Settings) -> list[str]:
+    return sorted(p.name for p in site_packages(settings.venv).iterdir())
+
+
 def ensure(settings: Settings) -> Path | None:
     """Make the environment; answer the folder of an Odoo that Python already has."""
     inherited = _importable()
     marker = settings.venv / "steward-made"
     wanted = f"{sys.version}\n{sys.base_prefix}\n{inherited or ''}"
-    if files.read(marker) == wanted and settings.python.exists():
+    whole = files.read(marker) == wanted and not _unfinished(settings).exists()
+    if whole and settings.python.exists():
         return inherited
     with step("python") as line:
         if importlib.util.find_spec("venv") is None or (
@@ -93,17 +104,25 @@ def install(settings: Settings, *layers: str) -> None:
     with step("packages") as line:
         for layer in missing:
             (settings.venv / f"steward-{layer}").unlink(missing_ok=True)
+        files.write(_unfinished(settings), "")
         requirements = [part for m in missing for part in ("-r", LAYERS[m])]
-        if not _install_fast(settings, requirements):
-            commands.run(
-                [settings.python, *PIP, "--prefer-binary", *requirements],
-                log=settings.data / "log" / "pip.log",
-                what="the Python packages could not be installed",
-                remedy="read the lines above; pins stand in requirements.txt and"
-                " scripts/requirements/",
-            )
+        before = _contents(settings)
+        try:
+            if not _install_fast(settings, requirements):
+                commands.run(
+                    [settings.python, *PIP, "--prefer-binary", *requirements],
+                    log=settings.data / "log" / "pip.log",
+                    what="the Python packages could not be installed",
+                    remedy="read the lines above; pins stand in requirements.txt and"
+                    " scripts/requirements/",
+                )
+        except Problem:
+            if _contents(settings) == before:  # no network: what was there is whole
+                _unfinished(settings).unlink()
+            raise
         for layer in missing:
             files.write(settings.venv / f"steward-{layer}", files.sha256(LAYERS[layer]))
+        _unfinished(settings).unlink()
         line.text = f"installed from PyPI: {', '.join(missing)}"
 
 
@@ -127,7 +146,9 @@ def _install_fast(settings: Settings, requirements: list[str | Path]) -> bool:
             what="uv could not install",
             env=_uv_environment(settings),
         )
-    except (Problem, OSError):
+    except (Problem, OSError) as error:
+        if commands.NO_SPACE in f"{error}\n{tail(log, 3)}":
+            raise  # pip would take what uv left half-written for whole
         return False  # no wheel of uv for this machine, or an index it cannot use
     return True
 
@@ -170,7 +191,10 @@ def attach_odoo(settings: Settings, source: Path, version: str) -> None:
     # a real script: Odoo starts its helpers and its reload from argv[0]
     files.write(
         settings.odoo,
-        f'#!{settings.python}\nimport odoo.cli\n\nif __name__ == "__main__":\n'
+        # by sh, because a #! line takes no spaces and no more than 127 characters
+        f"#!/bin/sh\n'''exec' {shlex.quote(str(settings.python))}"
+        " \"$0\" \"$@\"\n' '''\n"
+        'import odoo.cli\n\nif __name__ == "__main__":\n'
         "    odoo.cli.main()\n",
         0o755,
     )

@@ -26,6 +26,13 @@ def locked(path: Path, waiting_for: str) -> Iterator[None]:
 
 
 @contextmanager
+def quietly_locked(path: Path) -> Iterator[None]:
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def built(target: Path) -> Iterator[Path]:
     """Build a folder beside its place and move it there only when it is whole."""
     for left in target.parent.glob(f".{target.name}.new-*"):

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from house import files
+from house import commands, files
 from house.cluster import Server
 from house.console import Problem, tail
 from house.settings import ADDONS, EXAMPLE_CONF, ROOT, Settings
@@ -94,7 +94,10 @@ def call(settings: Settings, conf: Path, *arguments: str, log: Path, what: str) 
         reasons = [line for line in lines if RAISED.match(line)][-2:]
         shown = "\n".join(f"    {line}" for line in [*bad[:8], *reasons]) or tail(log)
         code = f"exit code {done.returncode}, " if done.returncode else ""
-        raise Problem(f"{what} ({code}see {log})\n{shown}", "read the lines above")
+        full = any(commands.NO_SPACE in line for line in lines)
+        remedy = commands.FREE_SPACE if full else "read the lines above"
+        reason = ": the disk is full" if full else ""
+        raise Problem(f"{what}{reason} ({code}see {log})\n{shown}", remedy)
 
 
 def complaints(lines: Iterable[str]) -> list[str]:

@@ -46,6 +46,10 @@ class Running:
         except ValueError:
             self.facts = {}
 
+    def perhaps(self) -> bool:
+        """May it be alive? Asked before psutil is there; a note may be stale."""
+        return Path("/proc", str(self.facts.get("pid", "none"))).exists()
+
     def process(self):
         """The living process, surely the one that was started; else None."""
         import psutil

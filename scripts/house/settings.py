@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ADDONS = ROOT / "addons"
 EXAMPLE_CONF = ROOT / "odoo.conf.example"
 REQUIREMENTS = ROOT / "scripts" / "requirements"
-MIN_FREE = 1500 * 1024 * 1024  # bytes: Odoo 700 MB, environment 500 MB, databases
+MIN_FREE = 2500 << 20  # bytes: Odoo 1100 MB, environment 600 MB, databases
 
 
 def _port(name: str, default: int) -> int:

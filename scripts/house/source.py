@@ -51,9 +51,11 @@ def _check_source(source: Path) -> None:
 
 
 def _fetched(settings: Settings) -> tuple[Path, str]:
-    files.require_space(settings.data, 1 << 30)
+    files.require_space(settings.data, 1300 << 20)
     try:
-        return _from_package(settings)
+        apt.require_tools()
+        with files.locked(settings.cache / "debs.lock", "the download of Odoo"):
+            return _from_package(settings)
     except apt.NoArchive as reason:
         warn(f"Odoo's package cannot be had: {reason.cause.splitlines()[0]}")
         return _from_git(settings, reason)
@@ -74,6 +76,9 @@ def _from_package(settings: Settings) -> tuple[Path, str]:
             for rest in ("state", "cache", "debs"):
                 shutil.rmtree(work / rest)
         return _from_package(settings)
+    source = target / "usr/lib/python3/dist-packages"
+    if files.read(target / "steward-from") == cached.name:
+        return source, f"{cached.name} (unpacked before)"
     if files.sha256(cached) != PINNED_SHA256:
         if cached.name == PINNED:
             cached.unlink()
@@ -89,7 +94,8 @@ def _from_package(settings: Settings) -> tuple[Path, str]:
         for package in (cached, query[-1]):
             apt.extract(package, fresh, log)
         _complete(fresh)
-    return target / "usr/lib/python3/dist-packages", f"{cached.name} (distribution)"
+        files.write(fresh / "steward-from", cached.name, 0o644)
+    return source, f"{cached.name} (distribution)"
 
 
 def _complete(prefix: Path) -> None:
