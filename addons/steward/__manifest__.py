@@ -12,6 +12,7 @@
         "security/steward_groups.xml",
         "security/ir.model.access.csv",
         "security/steward_security.xml",
+        "data/ir_cron_data.xml",
         "data/queue_job_data.xml",
         "wizard/steward_job_panel_views.xml",
         "views/steward_circuit_views.xml",

@@ -144,7 +144,7 @@ class ResConfigSettings(models.TransientModel):
     @api.model
     def _steward_contact(self):
         """The person to tell besides the Operators; empty when nobody is named."""
-        # sudo: ir.config_parameter, res.users - whoever's work failed reads neither
+        # sudo: ir.config_parameter - whoever's work failed reads neither
         env = self.sudo().env
         told = env["ir.config_parameter"].get_param("steward.contact_id") or ""
         users = env["res.users"]

@@ -63,7 +63,7 @@ class StewardSecret(models.Model):
     """Where a secret is kept: its reference, never its value."""
 
     _name = "steward.secret"
-    _inherit = "steward"
+    _inherit = ["steward", "mail.thread", "mail.activity.mixin"]
     _description = "Secret"
     _order = "name, id"
     _steward_own_fields = (*RESULT_FIELDS, "scheme", "rotate_by")
@@ -173,6 +173,8 @@ class StewardSecret(models.Model):
     def write(self, vals):
         vals = self._checked(vals)
         done = super().write(vals)
+        if "rotated_on" in vals:
+            self.filtered(lambda s: not s.rotation_due)._open_reminders().action_done()
         if "reference" in vals:  # what was tested was another place
             self._write_own(dict.fromkeys(RESULT_FIELDS, False))
         return done
@@ -212,6 +214,34 @@ class StewardSecret(models.Model):
                 )
             )
         return str(reference)
+
+    # -- reminder -----------------------------------------------------------------
+
+    @api.model
+    def _cron_remind(self):
+        """Ask somebody, once, to renew each secret whose rotation is due."""
+        for secret in self.search([("rotation_due", "=", True)]):
+            if not secret._open_reminders():
+                secret.activity_schedule(
+                    "mail.mail_activity_data_todo",
+                    summary=self.env._("Renew the value and note the date"),
+                    user_id=secret._get_reminded().id,
+                )
+
+    def _open_reminders(self):
+        todo = self.env.ref("mail.mail_activity_data_todo")
+        # sudo: mail.activity - also those of others count
+        return self.sudo().activity_ids.filtered(
+            lambda activity: activity.automated and activity.activity_type_id == todo
+        )
+
+    def _get_reminded(self):
+        """Who renews secrets: the contact if it may, else an administrator."""
+        group = self.env.ref("steward.group_administrator")
+        administrators = group.all_user_ids.filtered("active")
+        contact = self.env["res.config.settings"]._steward_contact()
+        people = administrators - self.env.ref("base.user_root")
+        return (contact & people) or people[:1] or administrators[:1]
 
     # -- actions ------------------------------------------------------------------
 

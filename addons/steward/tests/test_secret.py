@@ -303,6 +303,44 @@ class TestRights(SecretKit):
                 get_public_method(secret, name)
 
 
+class TestReminder(SecretKit):
+    def setUp(self):
+        super().setUp()
+        self.due = self.secret(rotated_on="2020-01-01", rotation_days=30)
+        self.kept = self.secret(rotated_on="2020-01-01", rotation_days=0)
+
+    def remind(self):
+        with self.enter_registry_test_mode():
+            self.env.ref("steward.cron_secret_reminder").method_direct_trigger()
+
+    def test_once_and_only_who_is_due(self):
+        self.remind()
+        self.remind()
+        self.assertEqual(len(self.due.activity_ids), 1)
+        self.assertFalse(self.kept.activity_ids)
+
+    def test_contact_is_asked_if_it_may(self):
+        contact = new_test_user(
+            self.env, "keeper", groups="steward.group_administrator"
+        )
+        self.env["ir.config_parameter"].set_param("steward.contact_id", contact.id)
+        self.remind()
+        self.assertEqual(self.due.activity_ids.user_id, contact)
+
+    def test_contact_without_the_right_is_not_asked(self):
+        contact = new_test_user(self.env, "visitor", groups="steward.group_viewer")
+        self.env["ir.config_parameter"].set_param("steward.contact_id", contact.id)
+        self.remind()
+        asked = self.due.activity_ids.user_id
+        self.assertTrue(asked.has_group("steward.group_administrator"))
+
+    def test_done_when_renewed(self):
+        self.remind()
+        self.due.rotated_on = fields.Date.today()
+        self.assertFalse(self.due.activity_ids)
+        self.assertFalse(self.due.rotation_due)
+
+
 class TestFile(SecretKit):
     def setUp(self):
         super().setUp()
