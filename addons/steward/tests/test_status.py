@@ -115,7 +115,7 @@ class TestParts(StatusCase):
         self.assertEqual(self.part("crons")["status"], "ok")
         self.env.cr.execute(
             "UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'utc'"
-            " - interval '31 min' WHERE cron_name LIKE 'Steward%%'"
+            " - interval '31 min' WHERE cron_name LIKE 'Steward: tell%%'"
         )
         late = self.part("crons")
         self.assertEqual((late["status"], late["facts"]), ("degraded", {"late": 1}))
