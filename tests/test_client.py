@@ -26,7 +26,7 @@ from steward_client import (  # noqa: E402
 from steward_client import client as module  # noqa: E402
 from steward_client.cli import cli  # noqa: E402
 
-PARTS = {"database", "modules", "jobs", "crons", "mail", "disk"}
+PARTS = {"database", "modules", "jobs", "crons", "services", "mail", "disk"}
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from ..kernel import health
 _logger = logging.getLogger(__name__)
 
 CACHE_TIME = 2  # seconds that a worker repeats its last answer to anonymous callers
+SERVICE_FORGOTTEN = 10 * 60  # seconds after its cool-down that an open circuit counts
 CRON_LATE = 30 * 60  # seconds; no longer than a scheduled action may take
 MAIL_LATE = 60 * 60  # seconds; mails leave with a scheduled action each hour at most
 NEUTRALIZED = "database.is_neutralized"
@@ -86,6 +87,7 @@ class StewardStatus(models.AbstractModel):
             "modules": self._health_modules,
             "jobs": self._health_jobs,
             "crons": self._health_crons,
+            "services": self._health_services,
             "mail": self._health_mail,
             "disk": self._health_disk,
         }
@@ -214,6 +216,21 @@ class StewardStatus(models.AbstractModel):
                 {"late": late},
             )
         return health.OK, self.env._("Scheduled actions run on time.")
+
+    @api.model
+    def _health_services(self):
+        # open for long without a trial: nobody asks for that service any more
+        [(left,)] = self.env.execute_query(
+            SQL(
+                "SELECT count(*) FROM steward_circuit WHERE mode = 'forced_open'"
+                " OR state = 'open' AND open_until > now() AT TIME ZONE 'utc' - %s",
+                _seconds(SERVICE_FORGOTTEN),
+            )
+        )
+        if not left:
+            return health.OK, self.env._("No service is left alone.")
+        reason = self.env._("A service that failed too often is left alone.")
+        return health.DEGRADED, reason, {"left_alone": left}
 
     @api.model
     def _health_mail(self):

@@ -3,6 +3,7 @@ from unittest.mock import Mock, patch
 import psycopg2
 from werkzeug.exceptions import NotFound
 
+from odoo import fields
 from odoo.addons.queue_job.jobrunner import runner as queue_runner
 from odoo.addons.steward.controllers import health
 from odoo.addons.steward.models import steward_status
@@ -11,7 +12,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import config, mute_logger
 
-NAMES = ["database", "modules", "jobs", "crons", "mail", "disk"]
+NAMES = ["database", "modules", "jobs", "crons", "services", "mail", "disk"]
 
 
 class StatusCase(TransactionCase):
@@ -119,6 +120,24 @@ class TestParts(StatusCase):
         )
         late = self.part("crons")
         self.assertEqual((late["status"], late["facts"]), ("degraded", {"late": 1}))
+
+    def test_services(self):
+        self.env.cr.execute("DELETE FROM steward_circuit")
+        self.assertEqual(self.part("services")["status"], "ok")
+        self.env["steward.circuit"].create({"name": "left"})._write_own(
+            {"state": "open", "open_until": fields.Datetime.now()}
+        )
+        self.env.flush_all()
+        left = self.part("services")
+        self.assertEqual(
+            (left["status"], left["facts"]), ("degraded", {"left_alone": 1})
+        )
+        self.env.cr.execute(
+            "UPDATE steward_circuit SET open_until = open_until - interval '11 min'"
+        )
+        self.assertEqual(self.part("services")["status"], "ok")
+        self.env.cr.execute("UPDATE steward_circuit SET mode = 'forced_open'")
+        self.assertEqual(self.part("services")["status"], "degraded")
 
     def test_mail(self):
         self.env.cr.execute("DELETE FROM mail_mail")

@@ -17,6 +17,7 @@ const NAMES = {
     modules: _t("Modules"),
     jobs: _t("Jobs"),
     crons: _t("Scheduled actions"),
+    services: _t("Services"),
     mail: _t("Mail"),
     disk: _t("Disk"),
 };
