@@ -1,7 +1,5 @@
 """What a call pays for the one way out, and a log line for being redacted."""
 
-import json
-import os
 import random
 import re
 import string
@@ -11,12 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
 
-from harness import Row, alternate, report
-from house.cluster import Server
-from house.databases import Databases
-from house.settings import Settings, product_addons
+from harness import Row, alternate, environment, report
 
-os.environ.setdefault("ODOO_QUEUE_JOB_CHANNELS", "root:0")
 CALLS = 200
 BODY = b"[%s]" % b", ".join([b'{"id": 1, "name": "x"}'] * 40)
 
@@ -203,24 +197,6 @@ def redaction():
     return rows
 
 
-def main():
-    import odoo.sql_db
-    from odoo import SUPERUSER_ID, api
-    from odoo.modules.registry import Registry
-    from odoo.tools import config
-
-    conf = json.loads(os.environ["STEWARD_TEST_SERVER"])
-    keys = ("db_host", "db_port", "db_user", "db_password", "db_template")
-    databases = Databases(Settings(), Server(*(conf[key] for key in keys)), "test")
-    with databases.clone(databases.template(product_addons()), "bench") as database:
-        options = ["-c", str(databases.conf), "-d", database, "--log-level=warn"]
-        config.parse_config(options, setup_logging=True)
-        with Registry(database).cursor() as cr:
-            rows = calls(api.Environment(cr, SUPERUSER_ID, {}))
-            cr.rollback()
-        Registry.delete(database)
-        odoo.sql_db.close_db(database)
-    report("http", rows + redaction())
-
-
-main()
+with environment() as env:
+    rows = calls(env)
+report("http", rows + redaction())

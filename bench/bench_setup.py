@@ -1,6 +1,5 @@
 """How long a developer waits: a second start, and the tests of one addon."""
 
-import json
 import os
 import subprocess
 import time
@@ -8,20 +7,11 @@ from pathlib import Path
 
 from harness import Row, report
 from house import server as serving
-from house.cluster import Server
 from house.databases import Databases
 from house.settings import ROOT, Settings, product_addons
 
 settings = Settings()
-conf = json.loads(os.environ["STEWARD_TEST_SERVER"])
-server = Server(
-    conf["db_host"],
-    conf["db_port"],
-    conf["db_user"],
-    conf["db_password"],
-    conf["db_template"],
-)
-databases = Databases(settings, server, "test")
+databases = Databases.of_tests(settings)
 PORT = 8391
 
 

@@ -9,9 +9,14 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from house.databases import Databases
+from house.settings import Settings, product_addons
 
 RESULTS = Path(__file__).parent / "results"
 FALL = 0.2  # a ratio that got worse by this share is told
@@ -48,6 +53,26 @@ def alternate(
             way()
             kept.append(time.perf_counter() - began)
     return statistics.median(times[0]), statistics.median(times[1])
+
+
+@contextmanager
+def environment() -> Iterator[Any]:
+    """An Odoo environment on a fresh database with the suite, as superuser."""
+    import odoo.sql_db
+    from odoo import SUPERUSER_ID, api
+    from odoo.modules.registry import Registry
+    from odoo.tools import config
+
+    databases = Databases.of_tests(Settings())
+    template = databases.template(product_addons())
+    with databases.clone(template, "bench") as database:
+        options = ["-c", str(databases.conf), "-d", database, "--log-level=warn"]
+        config.parse_config(options, setup_logging=True)
+        with Registry(database).cursor() as cr:
+            yield api.Environment(cr, SUPERUSER_ID, {})
+            cr.rollback()
+        Registry.delete(database)
+        odoo.sql_db.close_db(database)
 
 
 def report(name: str, rows: list[Row]) -> None:

@@ -1,7 +1,6 @@
 """What the tests from outside share: real databases, real servers, a real browser."""
 
 import json
-import os
 import socket
 import sys
 import urllib.error
@@ -16,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from house import server as serving  # noqa: E402
-from house.cluster import Server  # noqa: E402
 from house.databases import Databases  # noqa: E402
 from house.settings import Settings, product_addons  # noqa: E402
 
@@ -29,12 +27,7 @@ def settings() -> Settings:
 @pytest.fixture(scope="session")
 def databases(settings) -> Databases:
     """The test cluster's databases, as the test run handed them to us."""
-    conf = json.loads(os.environ["STEWARD_TEST_SERVER"])
-    server = Server(
-        *(conf[f"db_{k}"] for k in ("host", "port", "user", "password")),
-        conf["db_template"],
-    )
-    return Databases(settings, server, "test")
+    return Databases.of_tests(settings)
 
 
 def free_port() -> int:

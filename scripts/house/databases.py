@@ -5,6 +5,7 @@ was killed half-way leaves nothing that the next call could mistake for a whole 
 """
 
 import contextlib
+import json
 import os
 import shutil
 import uuid
@@ -30,6 +31,13 @@ class Databases:
         self.settings, self.server, self.name = settings, server, name
         self.conf = odoo.write_conf(settings, name, server, {})
         self.filestore = settings.data / "filestore" / name / "filestore"
+
+    @classmethod
+    def of_tests(cls, settings: Settings) -> "Databases":
+        """In a test or a bench: the server that ``house.testing`` handed on."""
+        conf = json.loads(os.environ["STEWARD_TEST_SERVER"])
+        names = ("db_host", "db_port", "db_user", "db_password", "db_template")
+        return cls(settings, Server(*(conf[name] for name in names)), "test")
 
     # -- plain SQL -------------------------------------------------------------
 

@@ -140,7 +140,8 @@ class TestCircuit(StewardCase):
         self.call()
         self.env.cr.execute("UPDATE steward_circuit SET shared = '{\"state\": 7}'")
         self.env["steward.circuit"]._forget_known()
-        self.call()
+        self.break_it()
+        self.assertEqual(self.row().state, "open")
 
     def test_reset(self):
         self.break_it()
