@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from house import audit
 from house.console import say, step
 from house.settings import ROOT, Settings
 
@@ -207,6 +208,7 @@ CHECKS: tuple[Callable[[Path], list[str]], ...] = (
     views,
     types,
     odoo_style,
+    audit.secrets,
 )
 
 

@@ -134,7 +134,7 @@ class TestFrames(BaseCase):
         self.assertEqual(in_app_frames(None, ["x"]), ())
 
     def test_lines_and_folders_do_not_matter(self):
-        other = TEXT.replace("line 17", "line 99").replace("/srv/", "/home/bob/src/")
+        other = TEXT.replace("line 17", "line 99").replace("/srv/", "/opt/bob/src/")
         self.assertEqual(
             in_app_frames(other, ["odoo.addons.shop"]),
             in_app_frames(TEXT, ["odoo.addons.shop"]),

