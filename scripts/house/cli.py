@@ -128,7 +128,3 @@ def _inside(settings: Settings, verb: str, arguments: list[str]) -> int:
     from house import inside
 
     return inside.do(settings, verb, arguments, main_server)
-
-
-def verbs_help() -> str:
-    return " ".join(VERBS)

@@ -205,8 +205,6 @@ def run(settings: Settings, use_server) -> int:
         say("running", f"already at {before.url} (make stop ends it)")
         return 0
     require_port(settings.port)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
     began = time.monotonic()
     with use_server() as server:
         databases = Databases(settings, server, "run")
@@ -247,10 +245,6 @@ def run(settings: Settings, use_server) -> int:
         finally:
             end(process)
             before.path.unlink(missing_ok=True)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _write_down(path: Path, pid: int, port: int) -> None:

@@ -43,9 +43,6 @@ class Settings:
     detach: bool = field(
         default_factory=lambda: os.environ.get("DETACH", "") not in ("", "0")
     )
-    ci: bool = field(
-        default_factory=lambda: os.environ.get("CI", "") not in ("", "0", "false")
-    )
     odoo_src: str = field(default_factory=lambda: os.environ.get("ODOO_SRC", ""))
     odoo_git: str = field(
         default_factory=lambda: (
