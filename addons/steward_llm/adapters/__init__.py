@@ -1,0 +1,1 @@
+"""Vendors: one adapter for each way to talk to a model."""

@@ -1,0 +1,1 @@
+-- What the models' addon does to a copy of production; see docs/neutralize.md.

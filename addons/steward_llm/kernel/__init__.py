@@ -1,0 +1,1 @@
+"""Rules of models, prices and budgets, without Odoo."""
