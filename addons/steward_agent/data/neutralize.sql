@@ -1,0 +1,1 @@
+-- What the agents' addon does to a copy of production; see docs/neutralize.md.
