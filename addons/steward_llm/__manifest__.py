@@ -10,7 +10,10 @@
     "data": [
         "security/ir.model.access.csv",
         "security/steward_llm_security.xml",
+        "data/ir_cron_data.xml",
         "views/steward_llm_menus.xml",
+        "views/steward_budget_period_views.xml",
+        "views/steward_budget_views.xml",
     ],
     "demo": [],
 }

@@ -1,0 +1,3 @@
+from . import steward_budget
+from . import steward_budget_period
+from . import steward_reservation

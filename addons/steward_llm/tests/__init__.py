@@ -1,1 +1,2 @@
 from . import test_kernel_budget
+from . import test_budget
