@@ -7,6 +7,7 @@
     "license": "LGPL-3",
     "website": "https://github.com/steward-odoo/steward",
     "depends": ["steward"],
+    "external_dependencies": {"python": ["genai-prices", "openai"]},
     "data": [
         "security/ir.model.access.csv",
         "security/steward_llm_security.xml",
