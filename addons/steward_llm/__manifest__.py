@@ -7,9 +7,11 @@
     "license": "LGPL-3",
     "website": "https://github.com/steward-odoo/steward",
     "depends": ["steward"],
+    "external_dependencies": {"python": ["genai-prices", "openai"]},
     "data": [
         "security/ir.model.access.csv",
         "security/steward_llm_security.xml",
+        "security/steward_budget_security.xml",
         "data/ir_cron_data.xml",
         "views/steward_llm_menus.xml",
         "views/steward_budget_period_views.xml",

@@ -72,6 +72,12 @@ class Steward(models.AbstractModel):
         # what comes over RPC cannot hold this very object
         return self.with_context(steward_own=_OURS).write(vals)
 
+    @api.model
+    def _create_own(self, vals_list):
+        """Create with such fields: for our code, never for callers."""
+        created = self.with_context(steward_own=_OURS).create(vals_list)
+        return created.with_env(self.env)
+
     def _refuse_forgery(self, vals):
         forged = [name for name in self._steward_own_fields if name in vals]
         if forged and self.env.context.get("steward_own") is not _OURS:

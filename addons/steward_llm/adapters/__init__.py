@@ -1,1 +1,52 @@
 """Vendors: one adapter for each way to talk to a model."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, NamedTuple
+
+from ..kernel.catalog import ModelInfo
+from ..kernel.usage import Usage
+
+Purpose = Literal["document", "query"]
+
+
+class Embedded(NamedTuple):
+    """Vectors in the order of the texts, and what they took.
+
+    :param vectors: lists of numbers, or a float32 array (n, dimensions)
+    """
+
+    vectors: Any
+    usage: Usage
+
+
+class Adapter(ABC):
+    """How Steward talks to one provider. One instance per provider record and call.
+
+    Whatever goes wrong comes out as an error of `steward.exceptions`.
+    """
+
+    def __init__(self, provider):
+        self.provider = provider
+        self.env = provider.env
+
+    @abstractmethod
+    def models(self) -> list[ModelInfo]:
+        """What the provider offers."""
+
+    @abstractmethod
+    def embed(
+        self,
+        model_name: str,
+        texts: list[str],
+        purpose: Purpose = "document",
+        dimensions: int | None = None,
+    ) -> Embedded:
+        """Turn texts into vectors of so many dimensions, if that is known."""
+
+    @abstractmethod
+    def test(self) -> str:
+        """Say in a sentence that it works, or raise a `StewardError`."""
+
+    def try_chat(self, model_name: str) -> Usage:
+        """Let a model say a word, to see whether it does."""
+        raise NotImplementedError

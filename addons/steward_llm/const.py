@@ -1,0 +1,10 @@
+"""Names and limits that several models share."""
+
+# how a cost was found, the best first; a type in kernel.pricing
+SOURCES = [
+    ("provided", "Told by the provider"),
+    ("computed", "Usage x price"),
+    ("estimated", "Estimate"),
+    ("unknown", "Price unknown"),
+]
+MODEL_TEST = "Steward's test of a model"
