@@ -162,6 +162,77 @@ def permit(database, name):
         time.sleep(600)
 
 
+def spends(database, company, times, threads, amount, actual):
+    """Threads that reserve and settle; without an actual cost, they hold on."""
+    from decimal import Decimal
+
+    from odoo.addons.steward_llm.exceptions import BudgetExhausted
+
+    granted = [0] * int(threads)
+    errors = []
+    Registry(database)  # loading it is not part of the rush
+    rush = threading.Barrier(int(threads))
+
+    def spend(number):
+        subject = {"company": int(company)}
+        try:
+            with environment(database) as env:
+                rush.wait()
+                for _time in range(int(times)):
+                    with suppress(BudgetExhausted):
+                        held = env["steward.budget"]._reserve(subject, Decimal(amount))
+                        granted[number] += 1
+                        if actual:
+                            held.settle(Decimal(actual))
+        except Exception as error:  # noqa: BLE001 - told, and the test fails
+            errors.append(repr(error))
+
+    workers = [
+        threading.Thread(target=spend, args=(number,)) for number in range(len(granted))
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return {"granted": sum(granted), "errors": errors}
+
+
+def spend_and_fail(database, company):
+    """A caller that fails after it spent: its money is gone all the same."""
+    from decimal import Decimal
+
+    with suppress(ZeroDivisionError), environment(database) as env:
+        reservation = env["steward.budget"]._reserve(
+            {"company": int(company)}, Decimal(3)
+        )
+        reservation.settle(Decimal(2))
+        raise ZeroDivisionError
+    return {}
+
+
+def hold_money(database, company, amount, seconds):
+    """Reserves, says its token, and is killed before it settles."""
+    from decimal import Decimal
+
+    with (
+        environment(database) as env,
+        env["steward.budget"]._reserve(
+            {"company": int(company)}, Decimal(amount), lease_seconds=float(seconds)
+        ) as reservation,
+    ):
+        print(reservation.token, flush=True)
+        time.sleep(600)
+
+
+def settle_money(database, token, actual):
+    """Settles what another process reserved."""
+    from decimal import Decimal
+
+    with environment(database) as env:
+        reservation = env["steward.budget"]._reservation(token)
+        return {"counted": reservation.settle(Decimal(actual))}
+
+
 if __name__ == "__main__":
     conf, base, scenario, *arguments = sys.argv[1:]
     config.parse_config(

@@ -17,5 +17,5 @@
         "views/steward_budget_period_views.xml",
         "views/steward_budget_views.xml",
     ],
-    "demo": [],
+    "demo": ["demo/steward_budget_demo.xml"],
 }

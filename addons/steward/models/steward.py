@@ -24,7 +24,8 @@ class Steward(models.AbstractModel):
         A second cursor with a transaction of its own, READ COMMITTED so that many may
         update one row in turn, and with a bounded wait for locks. In tests it joins
         the test's transaction: a second connection would not see the test's records,
-        and would really commit.
+        and would really commit. So it does while addons are installed, whose tables no
+        other connection sees yet.
 
         Keep it short, and touch no row that the caller has changed. A query that may
         have to wait is executed with ``log_exceptions=False``: being told to come back
@@ -33,7 +34,7 @@ class Steward(models.AbstractModel):
         :return: a cursor; its work is committed when the block ends without error
         :raises Locked: when somebody else holds the row too long
         """
-        if module.current_test:
+        if module.current_test or not self.env.registry.ready:
             self.env.flush_all()
             with self.env.cr.savepoint(flush=False):
                 yield self.env.cr

@@ -1,9 +1,9 @@
 """A budget's arithmetic: periods, and money put aside before it is spent.
 
-What a call will cost is known only when it is over, and by then fifty others have begun.
-So a call first *reserves* the most it may cost, and afterwards *settles* what it did
-cost. As no reservation is granted beyond the limit, calls that keep within what they
-reserved never spend more than the limit together, however they interleave.
+What a call will cost is known only when it is over, and by then fifty others have
+begun. So a call first *reserves* the most it may cost, and afterwards *settles* what it
+did cost. As no reservation is granted beyond the limit, calls that keep within what
+they reserved never spend more than the limit together, however they interleave.
 
 >>> account = Account(limit=Decimal(10)).reserve(Decimal(6))
 >>> account.fits(Decimal(6)), account.fits(Decimal(4))
@@ -125,8 +125,9 @@ def bounds(at: datetime, period: str, zone: tzinfo) -> tuple[datetime, datetime]
     begin on Monday (ISO 8601).
 
     >>> from zoneinfo import ZoneInfo
+    >>> rome = ZoneInfo("Europe/Rome")
     >>> def hours(*at):
-    ...     start, end = bounds(datetime(*at, tzinfo=UTC), "day", ZoneInfo("Europe/Rome"))
+    ...     start, end = bounds(datetime(*at, tzinfo=UTC), "day", rome)
     ...     return start.isoformat(), (end - start) / timedelta(hours=1)
     >>> hours(2026, 3, 28, 23), hours(2026, 10, 25)
     (('2026-03-28T23:00:00+00:00', 23.0), ('2026-10-24T22:00:00+00:00', 25.0))
@@ -179,6 +180,7 @@ def history(
     past = [day for day in spent if day < today]
     days = (today - min(past)).days if past else 0
     costs: list[float | None] = [
-        float(spent.get(today - timedelta(days=ago), ZERO)) for ago in range(days, 0, -1)
+        float(spent.get(today - timedelta(days=ago), ZERO))
+        for ago in range(days, 0, -1)
     ]
     return costs, elapsed, float(spent.get(today, ZERO))

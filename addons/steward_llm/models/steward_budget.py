@@ -9,13 +9,12 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
-from odoo.fields import Domain
-from odoo.tools import SQL, format_amount, format_datetime
-
 from odoo.addons.steward.exceptions import Invalid, Locked
 from odoo.addons.steward.kernel.backoff import Backoff
 from odoo.addons.steward.kernel.forecast import HISTORY_DAYS, MIN_DAYS_RANGE, forecast
+from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL, format_amount, format_datetime
 
 from ..exceptions import BudgetExhausted, PriceUnknown
 from ..kernel.budget import Account, history, money
@@ -229,7 +228,9 @@ class StewardBudget(models.Model):
                 )
             else:
                 names["low"], names["high"] = map(say, known.likely)
-                budget.likely_range = f"{names['low']} – {names['high']}"
+                budget.likely_range = self.env._(
+                    "%(low)s to %(high)s", low=names["low"], high=names["high"]
+                )
                 budget.forecast_sentence = self.env._(
                     "As it looks today, %(total)s of %(limit)s will be spent, likely"
                     " between %(low)s and %(high)s.",
@@ -266,9 +267,11 @@ class StewardBudget(models.Model):
     @api.depends("period_ids.spent")
     @api.depends_context("lang")
     def _compute_history_graph(self):
-        by_budget = self.env["steward.budget.period"].search(
-            [("budget_id", "in", self.ids)]
-        )._by_budget()
+        by_budget = (
+            self.env["steward.budget.period"]
+            .search([("budget_id", "in", self.ids)])
+            ._by_budget()
+        )
         for budget in self:
             rows = by_budget.get(budget.id, budget.period_ids.browse())
             now = fields.Datetime.now()
@@ -278,7 +281,7 @@ class StewardBudget(models.Model):
                     "value": round(row.spent, 2),
                     "type": "past" if row.ends_at <= now else "future",
                 }
-                for row in rows[-SHOWN_PERIODS:]
+                for row in list(rows)[-SHOWN_PERIODS:]
             ]
             name = self.env._("Spent (%(currency)s)", currency=budget.currency_id.name)
             budget.history_graph = json.dumps([{"key": name, "values": bars}])
@@ -436,10 +439,12 @@ class StewardBudget(models.Model):
         kept. Counted twice when called twice: whoever knows what came before, asks.
         As it survives the caller's rollback, call it when that cannot happen any more.
 
-        :param costs: (subject, US dollars or None, when as aware datetime or None: now)
+        :param costs: (subject, US dollars or None, when: None for now)
         :return: how often a budget counted something
         """
-        costs = [(subject, self._money(amount), at) for subject, amount, at in costs]
+        costs = [
+            (subject, self._money(amount), _aware(at)) for subject, amount, at in costs
+        ]
         costs = [cost for cost in costs if cost[1] is None or cost[1]]
         if not costs:
             return 0
@@ -654,7 +659,9 @@ class StewardBudget(models.Model):
         budget._post_news(period.with_env(budget.env), row.account, told)
         if row.account.reached >= 100 and self.action == "pause":
             field = self._get_scopes()[self.scope]
-            self._pause_subject({"company": self.company_id.id, self.scope: self[field].id})
+            self._pause_subject(
+                {"company": self.company_id.id, self.scope: self[field].id}
+            )
 
     def _post_news(self, period, account, told):
         names = {
@@ -672,8 +679,11 @@ class StewardBudget(models.Model):
             )
         else:
             summary = self.env._("The budget %(name)s refused a call", **names)
-        body = self.env._("%(summary)s: %(spent)s of %(limit)s in %(period)s.",
-            summary=summary, **names)
+        body = self.env._(
+            "%(summary)s: %(spent)s of %(limit)s in %(period)s.",
+            summary=summary,
+            **names,
+        )
         self.message_post(body=body)
         if period.ends_at > fields.Datetime.now():
             self.activity_unlink(["mail.mail_activity_data_todo"])
@@ -752,6 +762,11 @@ class StewardBudget(models.Model):
 
 def _state(account: Account) -> str:
     return {0: "ok", 50: "ok", 80: "near", 100: "over"}[account.reached]
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    """A moment with its time zone; Odoo's own have none and are in UTC."""
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
 
 
 def _converted(amount: Decimal | None, rate: Decimal | None) -> Decimal | None:

@@ -101,9 +101,7 @@ class StewardBudgetPeriod(models.Model):
             if not first:
                 row.display_name = False
             elif period == "month":
-                row.display_name = format_date(
-                    self.env, first, date_format="LLLL yyyy"
-                )
+                row.display_name = format_date(self.env, first, date_format="LLLL yyyy")
             elif period == "week":
                 row.display_name = self.env._(
                     "Week of %(monday)s", monday=format_date(self.env, first)
@@ -146,7 +144,7 @@ class StewardBudgetPeriod(models.Model):
         now = fields.Datetime.now()
         return [("starts_at", "<=", now), ("ends_at", ">", now)]
 
-    # -- rows: always locked in the order of their ids, so that nobody waits in a ring --
+    # -- rows: always locked in the order of their ids, so that no two wait in a ring -
 
     @api.model
     def _lock(self, cr, ids) -> dict[int, Row]:
@@ -168,13 +166,10 @@ class StewardBudgetPeriod(models.Model):
                 row_id,
                 budget_id,
                 ZoneInfo(tz),
-                Account(*map(Decimal, amounts)),
-                daily or {},
-                *counters,
+                Account(*map(Decimal, (limit, spent, reserved))),
+                *rest,
             )
-            for row_id, budget_id, tz, *amounts, daily, unknown, refused, told, was_told
-            in cr.fetchall()
-            for counters in [(unknown, refused, told, was_told)]
+            for row_id, budget_id, tz, limit, spent, reserved, *rest in cr.fetchall()
         }
 
     @api.model
@@ -310,9 +305,7 @@ class StewardBudgetPeriod(models.Model):
     def _by_budget(self) -> dict[int, "StewardBudgetPeriod"]:
         """These periods by their budget's id, oldest first."""
         rows = self.sorted("starts_at")
-        return {
-            budget.id: group for budget, group in rows.grouped("budget_id").items()
-        }
+        return {budget.id: group for budget, group in rows.grouped("budget_id").items()}
 
 
 def _naive(at: datetime) -> datetime:

@@ -4,9 +4,8 @@ from datetime import UTC, timedelta
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.tools import SQL
-
 from odoo.addons.steward.exceptions import StewardError
+from odoo.tools import SQL
 
 from ..kernel.budget import ZERO
 
@@ -142,7 +141,8 @@ class StewardReservation(models.Model):
         """
         cr.execute(
             SQL(
-                "DELETE FROM steward_reservation WHERE uuid = %s AND period_id = ANY(%s)"
+                "DELETE FROM steward_reservation"
+                " WHERE uuid = %s AND period_id = ANY(%s)"
                 " RETURNING period_id, amount::text, rate::text, day, state",
                 token,
                 list(rows),
@@ -167,7 +167,8 @@ class StewardReservation(models.Model):
         cr.execute(
             SQL(
                 "UPDATE steward_reservation SET state = %s WHERE period_id = ANY(%s)"
-                " AND state = %s AND lease_until < %s RETURNING period_id, amount::text",
+                " AND state = %s AND lease_until < %s"
+                " RETURNING period_id, amount::text",
                 EXPIRED,
                 ids,
                 HELD,

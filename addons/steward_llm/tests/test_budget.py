@@ -83,7 +83,7 @@ class BudgetKit(StewardCase):
             self.reserve(amount, **more)
         except (BudgetExhausted, PriceUnknown) as error:
             return error
-        self.fail(f"{amount} was granted")
+        raise AssertionError(f"{amount} was granted")
 
     def standing(self, budget):
         return (budget.spent, budget.reserved, budget.left)
@@ -280,7 +280,9 @@ class TestReservation(BudgetKit):
             self.assertEqual(self.standing(budget), (0, 1, 9))
             self.budgets._cron_tend()
             self.assertEqual(self.standing(budget), (0, 1, 9))
-            rows = self.env["steward.reservation"].search([("budget_id", "=", budget.id)])
+            rows = self.env["steward.reservation"].search(
+                [("budget_id", "=", budget.id)]
+            )
             self.assertEqual(rows.mapped("state"), ["held", "expired"])
         with self.time(NOON + timedelta(days=31)):
             self.env["steward.reservation"]._gc_reservations()
@@ -401,9 +403,7 @@ class TestCharge(BudgetKit):
     def test_batch_costs_no_more_queries(self):
         self.budget(10**6)
         self.budget(10**6, period="day")
-        costs = [
-            (self.subject(), "1", NOON - timedelta(minutes=n)) for n in range(500)
-        ]
+        costs = [(self.subject(), "1", NOON - timedelta(minutes=n)) for n in range(500)]
         self.budgets._charge(costs)
         with self.assertQueryCount(7):
             self.budgets._charge(costs)
@@ -481,7 +481,9 @@ class TestTelling(BudgetKit):
         self.assertEqual(len(told), 3, told)
         for words, body in zip(("50 %", "80 %", "is used up"), told, strict=True):
             self.assertIn(words, body)
-        self.assertIn("$\N{NO-BREAK SPACE}100.00 of", told[-1].replace("&nbsp;", "\xa0"))
+        self.assertIn(
+            "$\N{NO-BREAK SPACE}100.00 of", told[-1].replace("&nbsp;", "\xa0")
+        )
         # one activity is open, the last one; the older ones made room
         self.assertEqual(budget.activity_ids.user_id, self.person)
         self.assertEqual(
@@ -646,7 +648,14 @@ class TestRights(BudgetKit):
         reservation.release()
 
     def test_only_our_code_moves_money(self):
-        for name in ("_reserve", "_charge", "_settle", "_release", "_cron_tend", "_tell"):
+        for name in (
+            "_reserve",
+            "_charge",
+            "_settle",
+            "_release",
+            "_cron_tend",
+            "_tell",
+        ):
             with self.subTest(name=name), self.assertRaises(AccessError):
                 get_public_method(self.budgets, name)
 

@@ -6,9 +6,12 @@ not here, or no longer there, fails the test. Roles: see steward/security.
 
 MATRIX = {
     # model: (employee, agent, viewer, operator, reviewer, administrator)
+    "steward.budget": ("", "", "r", "r", "r", "rwcd"),
+    "steward.budget.period": ("", "", "r", "r", "r", "r"),
     "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
     "steward.job.failure": ("", "", "", "r", "", "r"),
     "steward.pool": ("", "", "r", "r", "r", "rwcd"),
     "steward.rate.limit": ("", "", "r", "r", "r", "rwcd"),
+    "steward.reservation": ("", "", "r", "r", "r", "r"),
     "steward.secret": ("", "", "", "r", "", "rwcd"),
 }

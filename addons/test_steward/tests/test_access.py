@@ -82,4 +82,7 @@ class TestAccessMatrix(TransactionCase):
 
     def minimal(self, model):
         """What a row of this model cannot be made without."""
-        return {"steward.secret": {"reference": "env:MATRIX"}}.get(model._name, {})
+        return {
+            "steward.budget": {"limit_amount": 1},
+            "steward.secret": {"reference": "env:MATRIX"},
+        }.get(model._name, {})
