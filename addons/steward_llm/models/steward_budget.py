@@ -135,7 +135,7 @@ class StewardBudget(models.Model):
     state = fields.Selection(
         STATES, compute="_compute_standing", search="_search_state"
     )
-    ends_at = fields.Datetime("Until", compute="_compute_standing")
+    ends_on = fields.Date("Until", compute="_compute_standing")
     unknown_calls = fields.Integer("Calls not counted", compute="_compute_standing")
     refused_calls = fields.Integer("Calls refused", compute="_compute_standing")
     forecast = fields.Char(compute="_compute_forecast")
@@ -185,7 +185,7 @@ class StewardBudget(models.Model):
             budget.left = budget.limit_amount - budget.spent - budget.reserved
             budget.percentage = row.percentage if row else 0.0
             budget.state = _state(row._account()) if row else "ok"
-            budget.ends_at = row.ends_at if row else False
+            budget.ends_on = row._get_last_day() if row else False
             budget.unknown_calls = row.unknown_calls if row else 0
             budget.refused_calls = row.refused_calls if row else 0
 
@@ -255,11 +255,10 @@ class StewardBudget(models.Model):
                 lambda row: row.starts_at <= _naive(now) < row.ends_at
             )
             if current:
-                start = current._local(current.starts_at).date()
-                end = current._local(current.ends_at).date()
+                first, last = current.starts_on, current._get_last_day()
                 today = now.astimezone(ZoneInfo(current.tz)).date()
-                costs, elapsed, spent = history(periods._days(), start, today)
-                told[budget] = forecast(costs, elapsed, (end - start).days, spent)
+                costs, elapsed, spent = history(periods._days(), first, today)
+                told[budget] = forecast(costs, elapsed, (last - first).days + 1, spent)
             else:
                 told[budget] = forecast([], 0, 1)
         return told
@@ -746,6 +745,7 @@ class StewardBudget(models.Model):
             **action,
             "display_name": self.name,
             "domain": [("budget_id", "=", self.id)],
+            "context": {"graph_groupbys": [f"starts_on:{self.period}"]},
         }
 
     def action_reservations(self) -> dict:

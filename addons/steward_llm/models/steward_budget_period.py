@@ -70,6 +70,7 @@ class StewardBudgetPeriod(models.Model):
     # the bounds stay as they were made, whatever becomes of the company's time zone
     starts_at = fields.Datetime(required=True, readonly=True)
     ends_at = fields.Datetime(required=True, readonly=True)
+    starts_on = fields.Date("Begins on", required=True, readonly=True)
     tz = fields.Char("Time zone", required=True, readonly=True)
     limit_amount = fields.Monetary("Limit", readonly=True)
     spent = fields.Monetary(readonly=True)
@@ -92,15 +93,12 @@ class StewardBudgetPeriod(models.Model):
         "CHECK (starts_at < ends_at)", "A period begins before it ends."
     )
 
-    @api.depends("starts_at", "tz", "budget_id.period")
+    @api.depends("starts_on", "budget_id.period")
     @api.depends_context("lang")
     def _compute_display_name(self):
         for row in self:
-            period = row.budget_id.period
-            first = row.starts_at and row._local(row.starts_at).date()
-            if not first:
-                row.display_name = False
-            elif period == "month":
+            period, first = row.budget_id.period, row.starts_on
+            if period == "month":
                 row.display_name = format_date(self.env, first, date_format="LLLL yyyy")
             elif period == "week":
                 row.display_name = self.env._(
@@ -128,8 +126,10 @@ class StewardBudgetPeriod(models.Model):
             self.refused_calls and not self.told_refused
         )
 
-    def _local(self, at):
-        return at.replace(tzinfo=UTC).astimezone(ZoneInfo(self.tz))
+    def _get_last_day(self) -> date:
+        """The last day of this period, where the company is."""
+        last = self.ends_at.replace(tzinfo=UTC) - timedelta(microseconds=1)
+        return last.astimezone(ZoneInfo(self.tz)).date()
 
     def _days(self) -> dict[date, Decimal]:
         """What each day cost, of all these periods."""
@@ -215,9 +215,9 @@ class StewardBudgetPeriod(models.Model):
             cr.execute(
                 SQL(
                     "INSERT INTO steward_budget_period (budget_id, currency_id, tz,"
-                    " starts_at, ends_at, limit_amount, spent, reserved, daily,"
-                    " unknown_calls, refused_calls, told, told_refused)"
-                    " SELECT b.id, b.currency_id, %(tz)s,"
+                    " starts_on, starts_at, ends_at, limit_amount, spent, reserved,"
+                    " daily, unknown_calls, refused_calls, told, told_refused)"
+                    " SELECT b.id, b.currency_id, %(tz)s, %(first)s,"
                     " GREATEST(%(start)s, max(p.ends_at) FILTER"
                     " (WHERE p.ends_at <= %(at)s)), LEAST(%(end)s, min(p.starts_at)"
                     " FILTER (WHERE p.starts_at > %(at)s)),"
@@ -228,6 +228,7 @@ class StewardBudgetPeriod(models.Model):
                     "p.starts_at <= %(at)s AND %(at)s < p.ends_at), false)"
                     " ON CONFLICT (budget_id, starts_at) DO NOTHING",
                     tz=tz,
+                    first=start.astimezone(ZoneInfo(tz)).date(),
                     id=budget.id,
                     at=_naive(at),
                     start=_naive(start),

@@ -322,6 +322,10 @@ class TestPeriods(BudgetKit):
                 [("10-31T23", "11-30T23")],
             ],
         )
+        self.assertEqual(
+            [budget.ends_on.isoformat() for budget in budgets],
+            ["2026-11-20", "2026-11-22", "2026-11-30"],
+        )
         names = [budget.period_ids.display_name for budget in budgets]
         self.assertEqual(names, ["11/20/2026", "Week of 11/16/2026", "November 2026"])
 
@@ -636,6 +640,7 @@ class TestRights(BudgetKit):
                 {
                     "budget_id": budget.id,
                     "starts_at": "2020-01-01",
+                    "starts_on": "2020-01-01",
                     "ends_at": "2020-02-01",
                     "tz": "UTC",
                     "spent": 5,
