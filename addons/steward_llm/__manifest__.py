@@ -11,7 +11,17 @@
     "data": [
         "security/ir.model.access.csv",
         "security/steward_llm_security.xml",
+        "views/steward_provider_views.xml",
+        "views/steward_model_views.xml",
+        "wizard/steward_price_lookup_views.xml",
+        "views/steward_price_views.xml",
+        "views/steward_usage_views.xml",
+        "views/res_config_settings_views.xml",
         "views/steward_llm_menus.xml",
     ],
-    "demo": [],
+    "demo": ["demo/steward_llm_demo.xml"],
+    "assets": {
+        "web.assets_backend": ["steward_llm/static/src/**/*"],
+        "web.assets_unit_tests": ["steward_llm/static/tests/**/*.test.js"],
+    },
 }

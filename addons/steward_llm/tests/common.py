@@ -1,11 +1,20 @@
 """A kit for tests that talk to models; other addons may use it, too."""
 
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
 from odoo.addons.steward import wire
 from odoo.addons.steward.tests.common import StewardCase
 from odoo.addons.steward.tests.http_common import HTTP_LOGGER
+from odoo.exceptions import ValidationError
 from odoo.tools import mute_logger
 
 from .openai_server import KEY, OpenAIServer
+
+
+def utc(*numbers):
+    """A moment as Odoo keeps it."""
+    return datetime(*numbers, tzinfo=UTC).replace(tzinfo=None)
 
 
 class ModelKit(StewardCase):
@@ -61,6 +70,13 @@ class ModelKit(StewardCase):
             "_pause",
             lambda _http, seconds: self.pauses.append(seconds),
         )
+
+    @contextmanager
+    def refused(self, words, error=ValidationError):
+        """Expect a sentence with these words, and go on as if nothing had been."""
+        with self.assertRaises(error) as caught, self.cr.savepoint():
+            yield
+        self.assertIn(words, str(caught.exception))
 
     def adapter(self):
         return self.provider._adapter()

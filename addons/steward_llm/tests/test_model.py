@@ -80,9 +80,8 @@ class TestModel(ModelKit):
         self.lean(a, b)
         self.lean(b, c)
         for model, fallback in ((a, a), (b, a), (c, a)):
-            with self.subTest(model=model), self.assertRaises(ValidationError) as error:
+            with self.subTest(model=model), self.refused("circle"):
                 self.lean(model, fallback)
-            self.assertIn("circle", str(error.exception))
 
     def test_diamond_is_no_cycle(self):
         a, b, c, d = (self.model(name) for name in "abcd")
@@ -93,31 +92,31 @@ class TestModel(ModelKit):
 
     def test_less_able(self):
         able, plain = self.model("able", can_tools=True), self.model("plain")
-        with self.assertRaisesRegex(ValidationError, "Tools"):
+        with self.refused("Tools"):
             self.lean(able, plain)
         self.lean(plain, able)
         # and not later, either
-        with self.assertRaisesRegex(ValidationError, "Tools"):
-            plain.can_tools = able.can_tools = True
+        plain.can_tools = True
+        with self.refused("Tools"):
             able.can_tools = False
         with self.assertRaises(ValidationError):
             self.lean(plain, self.embedder)
 
     def test_embeddings_of_two_models_cannot_be_compared(self):
         other = self.model("other", can_chat=False, can_embedding=True)
-        with self.assertRaisesRegex(ValidationError, "compared"):
+        with self.refused("compared"):
             self.lean(self.embedder, other)
         elsewhere = self.provider.copy({"code": "elsewhere"})
         same = self.model("embed-test", elsewhere, can_chat=False, can_embedding=True)
         self.lean(self.embedder, same)
-        with self.assertRaisesRegex(ValidationError, "compared"):
+        with self.refused("compared"):
             same.dimensions = 9
 
     def test_other_companys(self):
         company = self.env["res.company"].create({"name": "Other"})
         theirs = self.provider.copy({"code": "theirs", "company_id": company.id})
         model = self.model("a", theirs)
-        with self.assertRaisesRegex(ValidationError, "company"):
+        with self.refused("company"):
             self.lean(self.chat, model)
         self.lean(model, self.chat)
 

@@ -97,7 +97,7 @@ class TestServer(ModelKit):
         words = []
         with self.assertRaises(Unreachable):
             for chunk in self.ask(stream=True):
-                words.append(chunk.choices[0].delta.content)
+                words += [chunk.choices[0].delta.content]
         self.assertEqual(words, ["", "one", " two"])
 
     def test_embeddings(self):

@@ -171,5 +171,5 @@ class TestProvider(ModelKit):
         seen = self.provider.with_user(self.viewer).search([("code", "=", "loopback")])
         self.assertEqual(seen, self.provider)
         self.secret.company_id = other
-        with self.assertRaisesRegex(ValidationError, "Other"):
+        with self.refused("Other"):
             self.provider.company_id = self.env.company

@@ -1,4 +1,3 @@
-from datetime import datetime
 from decimal import Decimal
 
 from odoo.addons.steward.exceptions import Refused
@@ -6,9 +5,9 @@ from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
 
 from ..kernel.usage import Usage
-from .common import ModelKit
+from .common import ModelKit, utc
 
-AT = datetime(2026, 6, 15, 12)
+AT = utc(2026, 6, 15, 12)
 
 
 @tagged("-at_install", "post_install")
@@ -99,7 +98,7 @@ class TestUsageLedger(ModelKit):
         self.assertAlmostEqual(total[0][0], 4.1)
 
     def test_reprice_from_a_price(self):
-        here, elsewhere = self.record(), self.record(at=datetime(2025, 1, 1))
+        here, elsewhere = self.record(), self.record(at=utc(2025, 1, 1))
         other = self.record(model_id=self.embedder.id)
         price = self.price(3, model_name="gpt-*")
         price.action_reprice()
