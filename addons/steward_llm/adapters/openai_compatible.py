@@ -107,14 +107,13 @@ class OpenAICompatible(Adapter):
             "OpenAI-Project": openai.Omit(),
             **provider._get_headers(key),
         }
-        if not key:
-            headers["Authorization"] = openai.Omit()
         transport = self.env["steward.model.http"]._httpx_transport(
             circuit=provider._circuit(),
             timeout=max(0.1, deadline - time.monotonic()),
             max_bytes=MAX_BYTES,
         )
-        with httpx2.Client(transport=transport) as http_client:
+        hooks = {} if key else {"request": [_without_key]}
+        with httpx2.Client(transport=transport, event_hooks=hooks) as http_client:
             yield openai.OpenAI(
                 api_key=key or "none",
                 base_url=provider._address(),
@@ -196,6 +195,11 @@ class OpenAICompatible(Adapter):
             ),
             detail=error.detail,
         )
+
+
+def _without_key(request):
+    """The library insists on a key."""
+    request.headers.pop("Authorization", None)
 
 
 def _as_object(answer):

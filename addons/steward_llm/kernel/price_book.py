@@ -48,7 +48,8 @@ ALIASES = {
 class Entry(NamedTuple):
     """A model in the book.
 
-    :param exact: of this very provider; otherwise another's price for the same model
+    :param exact: what this very provider asks, also where the book says that it asks
+        what the maker does; otherwise another's price for the same model
     """
 
     provider: str
@@ -101,8 +102,7 @@ def find(model: str, provider: str) -> Entry | None:
             found, info = book.find_provider_model(wanted, None, None, None)
     except LookupError:
         return None
-    exact = own is not None and any(info is each for each in own.models)
-    return Entry(found.id, info.id, exact, info.context_window, info)
+    return Entry(found.id, info.id, own is not None, info.context_window, info)
 
 
 @functools.cache

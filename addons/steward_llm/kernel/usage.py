@@ -106,15 +106,17 @@ def of_openai(told: object) -> Usage | None:
         cached = _count(told, "cache_read_input_tokens") or 0
     written = _count(told, "cache_creation_input_tokens") or 0
     reasoning = _count(of_answer, "reasoning_tokens") or 0
-    extra_in = cached + written if cached + written > tokens_in else 0
-    extra_out = reasoning if reasoning > tokens_out else 0
-    if not (extra_in or extra_out) and total is not None:
-        for apart in ((0, 0), (cached + written, 0), (0, reasoning)):
-            if total == tokens_in + tokens_out + sum(apart):
-                extra_in, extra_out = apart
-                break
-    tokens_in += extra_in
-    tokens_out += extra_out
+    kept = cached + written
+    # counted apart for sure when it is more than its whole
+    ways = [
+        (apart_in, apart_out)
+        for apart_in in ((kept,) if kept > tokens_in else (0, kept))
+        for apart_out in ((reasoning,) if reasoning > tokens_out else (0, reasoning))
+    ]
+    fitting = (way for way in ways if total == tokens_in + tokens_out + sum(way))
+    apart_in, apart_out = next(fitting, ways[0])
+    tokens_in += apart_in
+    tokens_out += apart_out
     if max(tokens_in, tokens_out) > LARGEST:
         return None
     return Usage(tokens_in, tokens_out, cached, written, reasoning)

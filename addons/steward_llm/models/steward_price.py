@@ -156,38 +156,6 @@ class StewardPrice(models.Model):
                     self.env._("A * stands at the end, after the beginning of a name.")
                 )
 
-    @api.constrains(
-        *("model_name", "provider_code", "company_id", "above_tokens"),
-        *("valid_from", "valid_to", "active"),
-    )
-    def _check_no_overlap(self):
-        """Name the other price; two who save at once meet the database's own check."""
-        for price in self.filtered("active"):
-            others = self.search(
-                [
-                    ("id", "!=", price.id),
-                    ("model_name", "=ilike", tools.escape_psql(price.model_name)),
-                    ("provider_code", "=", price.provider_code),
-                    ("company_id", "=", price.company_id.id),
-                    ("above_tokens", "=", price.above_tokens),
-                    ("valid_from", "<=", price.valid_to or date.max),
-                    "|",
-                    ("valid_to", "=", False),
-                    ("valid_to", ">=", price.valid_from),
-                ],
-                limit=1,
-            )
-            if others:
-                raise ValidationError(
-                    self.env._(
-                        "%(model)s has a price from %(begins)s to %(ends)s already. End"
-                        " it the day before this one begins.",
-                        model=others.model_name,
-                        begins=others.valid_from,
-                        ends=others.valid_to or self.env._("further notice"),
-                    )
-                )
-
     # -- CRUD ---------------------------------------------------------------------
 
     @api.model_create_multi

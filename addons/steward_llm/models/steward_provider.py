@@ -241,7 +241,7 @@ class StewardProvider(models.Model):
         added, gone = self.env["steward.model"]._upsert(self, offered)
         self._write_own({"fetched_at": fields.Datetime.now()})
         message = self.env._(
-            "%(offered)s models, %(added)s of them new; %(gone)s are no longer offered.",
+            "%(offered)s models, %(added)s of them new; %(gone)s are gone.",
             offered=len(offered),
             added=added,
             gone=gone,

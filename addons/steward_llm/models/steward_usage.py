@@ -96,7 +96,7 @@ class StewardUsage(models.Model):
     def _record(self, calls):
         """Enter calls in the ledger, each with what it cost.
 
-        :param calls: dictionaries with ``usage`` and ``model_id``, or ``model_name``
+        :param calls: dictionaries with ``usage`` (a `Usage`) and ``model_id``, or ``model_name``
             and ``provider_code``; perhaps ``operation``, ``agent_name``, ``trace``,
             ``at`` (now), ``company_id`` (the current one), ``provided`` (dollars)
         :rtype: steward.usage
@@ -106,7 +106,7 @@ class StewardUsage(models.Model):
 
     def _prepare(self, call):
         """Return the values of a row."""
-        usage = call["usage"]
+        usage = Usage(*call["usage"])
         model = self.env["steward.model"].browse(call.get("model_id"))
         company = call.get("company_id") or self.env.company.id
         name = model.name or call["model_name"]
