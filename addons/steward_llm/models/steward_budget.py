@@ -641,6 +641,8 @@ class StewardBudget(models.Model):
         """Tell what these periods have come to; a call does not fail because of it."""
         try:
             self.env["steward.budget.period"]._tell(period_ids)
+        except Locked:
+            _logger.info("others are at the budget; the next one tells about it")
         except Exception:  # whatever it is: the money is counted, and the cron retries
             _logger.warning("could not tell about a budget", exc_info=True)
 

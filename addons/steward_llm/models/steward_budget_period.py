@@ -149,6 +149,10 @@ class StewardBudgetPeriod(models.Model):
     @api.model
     def _lock(self, cr, ids) -> dict[int, Row]:
         """Lock periods and read them, by id; they are free when ``cr`` commits."""
+        return self._read_rows(cr, ids, SQL("FOR UPDATE"))
+
+    @api.model
+    def _read_rows(self, cr, ids, lock) -> dict[int, Row]:
         if not ids:
             return {}
         cr.execute(
@@ -156,8 +160,9 @@ class StewardBudgetPeriod(models.Model):
                 "SELECT id, budget_id, tz, limit_amount::text, spent::text,"
                 " reserved::text, daily, unknown_calls, refused_calls, told,"
                 " told_refused FROM steward_budget_period"
-                " WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+                " WHERE id = ANY(%s) ORDER BY id %s",
                 list(ids),
+                lock,
             ),
             log_exceptions=False,
         )
@@ -281,22 +286,40 @@ class StewardBudgetPeriod(models.Model):
         """Tell people, once, what these periods have come to.
 
         The mark and the message are one transaction, after the one that counted. If
-        it fails, the cron tells it.
+        it fails, the cron tells it. A message takes its time: the period is locked
+        only to set the mark at the end, so that calls need not wait. It is the budget
+        that is locked meanwhile, against others who want to tell the same.
         """
         for row_id in sorted(ids):
             with self._own_transaction() as cr:
-                row = self._lock(cr, [row_id]).get(row_id)
+                cr.execute(
+                    SQL(
+                        "SELECT b.id FROM steward_budget b JOIN steward_budget_period p"
+                        " ON p.budget_id = b.id WHERE p.id = %s"
+                        " FOR NO KEY UPDATE OF b SKIP LOCKED",
+                        row_id,
+                    )
+                )
+                if not cr.fetchone():
+                    continue
+                row = self._read_rows(cr, [row_id], SQL()).get(row_id)
                 if row is None or not row.due:
                     continue
                 # as superuser: who spends need not see the budget
                 env = self.env(cr=cr, user=api.SUPERUSER_ID, su=True)
                 period = self.with_env(env).browse(row_id)
-                reached = max(row.account.reached, row.told)
                 period.budget_id._announce(period, row)
-                period._write_own(
-                    {"told": reached, "told_refused": bool(row.refused_calls)}
-                )
                 env.flush_all()
+                cr.execute(
+                    SQL(
+                        "UPDATE steward_budget_period SET told = GREATEST(told, %s),"
+                        " told_refused = %s WHERE id = %s",
+                        row.account.reached,
+                        bool(row.refused_calls),
+                        row_id,
+                    ),
+                    log_exceptions=False,
+                )
 
     @api.autovacuum
     def _gc_periods(self):
