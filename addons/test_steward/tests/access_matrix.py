@@ -8,7 +8,12 @@ MATRIX = {
     # model: (employee, agent, viewer, operator, reviewer, administrator)
     "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
     "steward.job.failure": ("", "", "", "r", "", "r"),
+    "steward.model": ("", "", "r", "r", "r", "rwcd"),
+    "steward.model.fallback": ("", "", "r", "r", "r", "rwcd"),
     "steward.pool": ("", "", "r", "r", "r", "rwcd"),
+    "steward.price": ("", "", "r", "r", "r", "rwcd"),
+    "steward.provider": ("", "", "r", "r", "r", "rwcd"),
     "steward.rate.limit": ("", "", "r", "r", "r", "rwcd"),
     "steward.secret": ("", "", "", "r", "", "rwcd"),
+    "steward.usage": ("", "", "r", "r", "r", "r"),
 }
