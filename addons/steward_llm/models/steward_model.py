@@ -79,14 +79,16 @@ class StewardModel(models.Model):
                 f"{model.label or model.name} · {model.provider_id.name}"
             )
 
-    @api.depends("name", "provider_id")
+    @api.depends("name", "provider_id", "can_embedding")
     def _compute_price_summary(self):
         prices = self.env["steward.price"]
         for model in self:
             quote = model.name and prices._quote(
                 model.name, model.provider_id.code or "", fields.Datetime.now()
             )
-            model.price_summary = quote and prices._described(quote)
+            model.price_summary = quote and prices._described(
+                quote, answers=not model.can_embedding
+            )
 
     @api.constrains(*CAN.values(), "dimensions", "name", "provider_id")
     def _check_fallbacks(self):

@@ -341,16 +341,17 @@ class StewardPrice(models.Model):
     # -- in words -----------------------------------------------------------------
 
     @api.model
-    def _described(self, quote):
-        """A price in words, for one line."""
+    def _described(self, quote, answers=True):
+        """A price in words, for one line.
+
+        :param answers: whether the model has any output
+        """
         rates = quote.price[0].rates
         if all(rate == 0 for rate in rates):
             return self.env._("free of charge")
-        text = self.env._(
-            "%(input)s in, %(output)s out",
-            input=_dollars(rates.input),
-            output=_dollars(rates.output),
-        )
+        text = self.env._("%(dollars)s in", dollars=_dollars(rates.input))
+        if answers:
+            text += self.env._(", %(dollars)s out", dollars=_dollars(rates.output))
         if len(quote.price) > 1:
             text += self.env._(", more for long inputs")
         if quote.source == "estimated":

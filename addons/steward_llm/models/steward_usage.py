@@ -46,9 +46,9 @@ class StewardUsage(models.Model):
         required=True,
         default="other",
     )
-    tokens_in = fields.Integer(help="Cached ones included.")
-    tokens_out = fields.Integer(help="Reasoning included.")
-    tokens_cached = fields.Integer(aggregator="sum")
+    tokens_in = fields.Integer("Input tokens", help="Cached ones included.")
+    tokens_out = fields.Integer("Output tokens", help="Reasoning included.")
+    tokens_cached = fields.Integer("Cached tokens")
     tokens_cache_write = fields.Integer("Written to cache")
     tokens_reasoning = fields.Integer("Reasoning tokens")
     estimated = fields.Boolean(
@@ -96,9 +96,10 @@ class StewardUsage(models.Model):
     def _record(self, calls):
         """Enter calls in the ledger, each with what it cost.
 
-        :param calls: dictionaries with ``usage`` (a `Usage`) and ``model_id``, or ``model_name``
-            and ``provider_code``; perhaps ``operation``, ``agent_name``, ``trace``,
-            ``at`` (now), ``company_id`` (the current one), ``provided`` (dollars)
+        :param calls: dictionaries with ``usage`` (a `Usage`) and ``model_id``, or
+            ``model_name`` and ``provider_code``; perhaps ``operation``, ``agent_name``,
+            ``trace``, ``at`` (now), ``company_id`` (the current one), ``provided``
+            (dollars)
         :rtype: steward.usage
         """
         # sudo: steward.usage - nobody writes the ledger but our code

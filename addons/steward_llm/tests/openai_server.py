@@ -82,9 +82,9 @@ class OpenAIServer(Server):
         return [r.json() for r in self.requests if r.path == path]
 
     def clear(self):
-        super().clear()
         self.script.clear()
         self.faults.clear()
+        return super().clear()
 
     # -- the protocol -------------------------------------------------------------
 

@@ -211,6 +211,7 @@ class TestPrice(ModelKit):
 
     def test_lookup_of_a_known_model(self):
         lookup = self.lookup(model_id=self.chat)
+        self.assertEqual(lookup.display_name, "gpt-test")
         self.assertEqual(lookup.model_name, "gpt-test")
         self.assertEqual(lookup.provider_code, "loopback")
 
@@ -219,6 +220,9 @@ class TestPrice(ModelKit):
         self.price(Decimal("2.5"), rate_output=10)
         self.chat.invalidate_recordset()
         self.assertEqual(self.chat.price_summary, "$2.50 in, $10.00 out")
+        self.price(1, "embed-test")
+        self.embedder.invalidate_recordset()
+        self.assertEqual(self.embedder.price_summary, "$1.00 in")
         self.price(5, above_tokens=9)
         self.provider.is_free = True
         self.chat.invalidate_recordset()

@@ -97,6 +97,13 @@ class TestProvider(ModelKit):
         with self.assertRaisesRegex(Invalid, "archived"):
             self.provider._adapter()
 
+    def test_first_step(self):
+        steps = self.env["steward.status"].with_user(self.viewer)
+        self.env["steward.provider"].search([("last_test_ok", "=", True)]).unlink()
+        self.assertFalse(steps.first_steps()["model"])
+        self.provider.action_test()
+        self.assertTrue(steps.first_steps()["model"])
+
     # -- denied -------------------------------------------------------------------
 
     def test_only_administrators(self):

@@ -30,6 +30,11 @@ class StewardPriceLookup(models.TransientModel):
         "steward.price.lookup.line", "lookup_id", compute="_compute_lines"
     )
 
+    @api.depends("model_name")
+    def _compute_display_name(self):
+        for lookup in self:
+            lookup.display_name = lookup.model_name or self.env._("Price Book")
+
     @api.onchange("model_id")
     def _onchange_model_id(self):
         if self.model_id:

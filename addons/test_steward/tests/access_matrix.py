@@ -10,8 +10,13 @@ MATRIX = {
     "steward.budget.period": ("", "", "r", "r", "r", "r"),
     "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
     "steward.job.failure": ("", "", "", "r", "", "r"),
+    "steward.model": ("", "", "r", "r", "r", "rwcd"),
+    "steward.model.fallback": ("", "", "r", "r", "r", "rwcd"),
     "steward.pool": ("", "", "r", "r", "r", "rwcd"),
+    "steward.price": ("", "", "r", "r", "r", "rwcd"),
+    "steward.provider": ("", "", "r", "r", "r", "rwcd"),
     "steward.rate.limit": ("", "", "r", "r", "r", "rwcd"),
     "steward.reservation": ("", "", "r", "r", "r", "r"),
     "steward.secret": ("", "", "", "r", "", "rwcd"),
+    "steward.usage": ("", "", "r", "r", "r", "r"),
 }

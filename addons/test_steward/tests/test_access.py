@@ -69,9 +69,8 @@ class TestAccessMatrix(TransactionCase):
             if "company_id" not in model._fields or model._transient:
                 continue
             with self.subTest(model=name):
-                values = {"name": "theirs", "company_id": other.id}
-                row = model.create({**self.minimal(model), **values})
-                own = model.create({**self.minimal(model), "name": "ours"})
+                row = model.create(self.minimal(model, "theirs", other))
+                own = model.create(self.minimal(model, "ours"))
                 readers = [role for role in ROLES if "r" in self.allowed(name, role)]
                 self.assertIn("administrator", readers)
                 for role in readers:
@@ -80,9 +79,18 @@ class TestAccessMatrix(TransactionCase):
                     )
                     self.assertEqual(seen, own)
 
-    def minimal(self, model):
-        """What a row of this model cannot be made without."""
-        return {
+    def minimal(self, model, name, company=None):
+        """What a row of this model cannot be made without, for a company."""
+        values = {model._rec_name: name} if model._rec_name else {}
+        if company:
+            values["company_id"] = company.id
+        if model._name == "steward.model":  # its company is that of its provider
+            provider = self.env["steward.provider"]
+            theirs = self.minimal(provider, f"{name}-provider", company)
+            return {"name": name, "provider_id": provider.create(theirs).id}
+        return values | {
             "steward.budget": {"limit_amount": 1},
+            "steward.price": {"rate_input": 1},
+            "steward.provider": {"code": name},
             "steward.secret": {"reference": "env:MATRIX"},
         }.get(model._name, {})

@@ -272,6 +272,27 @@ class TestNeutralize(TransactionCase):
         self.neutralize()
         self.neutralize()
 
+    def test_providers(self):
+        """No provider has an address or a key, and none but built-in ones is used."""
+        secret = self.env["steward.secret"].create(
+            {"name": "key", "reference": "env:PRODUCTION"}
+        )
+        provider = self.env["steward.provider"].create(
+            {
+                "name": "Production",
+                "code": "production",
+                "kind": "openai_compatible",
+                "base_url": "http://127.0.0.1:9/v1",
+                "secret_id": secret.id,
+            }
+        )
+        provider.action_test()
+        self.assertTrue(provider.last_test_message)
+        self.neutralize()
+        self.assertFalse(provider.active)
+        self.assertFalse(provider.base_url or provider.secret_id)
+        self.assertFalse(provider.last_test_message)
+
     def test_secrets(self):
         """The references of secrets lead nowhere, and nothing tells where they led."""
         secret = self.env["steward.secret"].create(

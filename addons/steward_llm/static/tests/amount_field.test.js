@@ -1,4 +1,5 @@
 import { expect, test } from "@odoo/hoot";
+import { defineMailModels } from "@mail/../tests/mail_test_helpers";
 import {
     clickSave,
     contains,
@@ -17,7 +18,10 @@ class Price extends models.Model {
     _records = [{ id: 1, free: 0, small: 0.0375, unknown: false }];
 }
 
+defineMailModels();
 defineModels([Price]);
+// the mock server makes 0 of false, the real one does not
+onRpc("price", "web_read", () => [{ id: 1, free: 0, small: 0.0375, unknown: false }]);
 
 const arch = ["free", "small", "unknown"]
     .map((name) => `<field name="${name}" widget="steward_amount"/>`)
@@ -35,8 +39,8 @@ test("what is emptied is unknown, not zero", async () => {
         expect.step(args[1]);
     });
     await mountView({ type: "form", resModel: "price", resId: 1, arch: `<form>${arch}</form>` });
-    await contains("[name=free] input").edit("");
-    await contains("[name=small] input").edit("1.5");
+    await contains("[name=small] input").edit("", { confirm: "blur" });
+    await contains("[name=unknown] input").edit("0", { confirm: "blur" });
     await clickSave();
-    expect.verifySteps([{ free: false, small: 1.5 }]);
+    expect.verifySteps([{ small: false, unknown: 0 }]);
 });
