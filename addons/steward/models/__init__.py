@@ -1,5 +1,4 @@
 from . import ir_ui_menu
-from . import ir_websocket
 from . import queue_job
 from . import res_company
 from . import res_config_settings
@@ -14,3 +13,4 @@ from . import steward_http
 from . import steward_secret
 from . import steward_status
 from . import steward_dashboard
+from . import ir_websocket

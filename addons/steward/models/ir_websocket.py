@@ -8,8 +8,8 @@ class IrWebsocket(models.AbstractModel):
 
     def _build_bus_channel_list(self, channels):
         """An open dashboard asks for its news; whose these are is decided here."""
-        wanted = NEWS in channels
-        channels = [channel for channel in channels if channel != NEWS]
-        if wanted:
-            channels += self.env["steward.dashboard"]._get_channels()
-        return super()._build_bus_channel_list(channels)
+        # other overrides put records among the names
+        others = [c for c in channels if not isinstance(c, str) or c != NEWS]
+        if len(others) < len(channels):
+            others += self.env["steward.dashboard"]._get_channels()
+        return super()._build_bus_channel_list(others)

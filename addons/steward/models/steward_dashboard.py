@@ -57,6 +57,10 @@ class StewardDashboard(models.AbstractModel):
         """
         if not (self.env.su or self.env.user.has_group("steward.group_viewer")):
             raise AccessError(self.env._("Only Steward's Viewers see its dashboard."))
+        if not isinstance(cards or [], list) or not all(
+            isinstance(name, str) for name in cards or []
+        ):
+            raise Invalid(self.env._("Cards are told by a list of their names."))
         board = self._of_companies(company_ids or [])
         when = board._period(period)
         looks = board._get_cards()
@@ -70,7 +74,7 @@ class StewardDashboard(models.AbstractModel):
             ),
             "cards": {
                 name: board._card(looks.get(name), when)
-                for name in (looks if cards is None else map(str, cards))
+                for name in (looks if cards is None else cards)
             },
             "steps": board.env["steward.status"].first_steps(),
         }
