@@ -1,4 +1,4 @@
-import { Component, onWillStart, onWillUnmount, useEffect, useRef } from "@odoo/owl";
+import { Component, onMounted, onWillUnmount, useEffect, useRef, useState } from "@odoo/owl";
 import { loadBundle } from "@web/core/assets";
 import { getColor } from "@web/core/colors/colors";
 import { deserializeDateTime, formatDateTime } from "@web/core/l10n/dates";
@@ -92,6 +92,12 @@ class TableBody extends Component {
     static props = { ...bodyProps, period: { type: Object, optional: true } };
     look = lookOf;
 
+    cellClass(column) {
+        return {
+            "text-end": column.kind === "number",
+            "d-none d-md-table-cell": column.secondary,
+        };
+    }
     get more() {
         return (this.props.data.total || 0) - this.props.data.rows.length;
     }
@@ -113,10 +119,15 @@ class ChartBody extends Component {
     setup() {
         this.canvas = useRef("canvas");
         this.legend = useRef("legend");
-        onWillStart(() => loadBundle("web.chartjs_lib"));
+        this.state = useState({ ready: false });
+        // the numbers around need not wait for the library
+        onMounted(async () => {
+            await loadBundle("web.chartjs_lib");
+            this.state.ready = true;
+        });
         useEffect(
-            () => this.draw(),
-            () => [this.props.data]
+            (ready) => ready && this.draw(),
+            () => [this.state.ready, this.props.data]
         );
         onWillUnmount(() => this.chart?.destroy());
     }
@@ -167,7 +178,8 @@ class ChartBody extends Component {
     }
 
     config(data) {
-        const { color, borderTopColor } = getComputedStyle(this.canvas.el.parentElement);
+        const { color } = getComputedStyle(this.canvas.el);
+        const line = getComputedStyle(this.canvas.el.closest(".card")).borderTopColor;
         const stacked = Boolean(this.props.card.stacked);
         return {
             type: this.props.card.chart || "bar",
@@ -183,13 +195,13 @@ class ChartBody extends Component {
                     x: {
                         stacked,
                         grid: { display: false },
-                        border: { color: borderTopColor },
+                        border: { color: line },
                         ticks: { color, maxRotation: 0, autoSkipPadding: 12 },
                     },
                     y: {
                         stacked,
                         beginAtZero: true,
-                        grid: { color: borderTopColor },
+                        grid: { color: line },
                         border: { display: false },
                         ticks: { color, maxTicksLimit: 5, callback: (tick) => formatNumber(tick) },
                     },

@@ -22,18 +22,19 @@ cards.addValidation({
     better: { type: String, optional: true }, // number: is "up" good, or "down"?
     chart: { type: String, optional: true }, // chart: "bar" (default) or "line"
     stacked: { type: Boolean, optional: true }, // chart
-    columns: { type: Array, optional: true }, // table: {name, title, kind?: status | moment | number}
+    // table: {name, title, kind?: status | moment | number, secondary?: not on a phone}
+    columns: { type: Array, optional: true },
 });
 
 cards.add(
     "health",
     { title: _t("How things are"), kind: "status", size: "wide" },
-    { sequence: 10 }
+    { sequence: 50 }
 );
 cards.add(
     "jobs",
     { title: _t("Jobs"), kind: "status" },
-    { sequence: 20 }
+    { sequence: 60 }
 );
 cards.add(
     "circuits",
@@ -43,7 +44,7 @@ cards.add(
         columns: [
             { name: "name", title: _t("Service") },
             { name: "state", title: _t("State"), kind: "status" },
-            { name: "reason", title: _t("Because of") },
+            { name: "reason", title: _t("Because of"), secondary: true },
             { name: "until", title: _t("Next trial"), kind: "moment" },
         ],
         action: "steward.action_circuits",
@@ -53,12 +54,12 @@ cards.add(
             action: "steward.action_circuits",
         },
     },
-    { sequence: 30 }
+    { sequence: 70 }
 );
 cards.add(
     "jobs_done",
     { title: _t("Jobs done"), kind: "number", size: "small" },
-    { sequence: 40 }
+    { sequence: 80 }
 );
 cards.add(
     "job_time",
@@ -70,7 +71,7 @@ cards.add(
         digits: 2,
         better: "down",
     },
-    { sequence: 50 }
+    { sequence: 90 }
 );
 cards.add(
     "jobs_finished",
@@ -86,5 +87,5 @@ cards.add(
             action: "base.ir_cron_act",
         },
     },
-    { sequence: 60 }
+    { sequence: 100 }
 );

@@ -33,7 +33,7 @@ export function useRefresh(load) {
     }
     function onDue() {
         dueAt = Infinity;
-        if (document.hidden) {
+        if (document.visibilityState === "hidden") {
             missed = true;
         } else if (loading) {
             schedule(NEWS_EVERY);
@@ -56,14 +56,14 @@ export function useRefresh(load) {
         }
     }
     function onNews() {
-        if (document.hidden) {
+        if (document.visibilityState === "hidden") {
             missed = true;
         } else {
             schedule(Math.max(NEWS_EVERY, SHARE * took));
         }
     }
     function onSeen() {
-        if (!document.hidden && missed) {
+        if (document.visibilityState !== "hidden" && missed) {
             return onDue();
         }
     }
