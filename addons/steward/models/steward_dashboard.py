@@ -177,7 +177,7 @@ class StewardDashboard(models.AbstractModel):
 
     def _card_circuits(self, _period):
         """Services that need attention, the worst first."""
-        circuits = self.env["steward.circuit"]
+        circuits, now = self.env["steward.circuit"], fields.Datetime.now()
         domain = ["|", ("state", "!=", "closed"), ("mode", "=", "forced_open")]
         found = circuits.search(domain, limit=TOP)
         total = len(found)
@@ -201,7 +201,10 @@ class StewardDashboard(models.AbstractModel):
                     "name": circuit.name,
                     "state": state(circuit),
                     "reason": reasons.get(circuit.reason),
-                    "until": circuit.open_until or None,
+                    # later than that, whoever calls next is the trial
+                    "until": circuit.open_until
+                    if circuit.open_until and circuit.open_until > now
+                    else None,
                     "action": self._drill("steward.action_circuits", res_id=circuit.id),
                 }
                 for circuit in found
@@ -295,13 +298,17 @@ class StewardDashboard(models.AbstractModel):
         for state, step, count in self.env.execute_query(
             SQL(
                 """
-                SELECT state, date_bin(%(step)s, ended, %(start)s), count(*) FROM (
-                    SELECT state, CASE state WHEN 'done' THEN date_done
-                           ELSE coalesce(date_started, date_enqueued, date_created)
-                           END AS ended
-                      FROM queue_job
-                     WHERE state IN ('done', 'failed') AND %(companies)s) AS job
-                 WHERE ended >= %(start)s AND ended < %(end)s
+                SELECT state, date_bin(%(step)s, date_done, %(start)s), count(*)
+                  FROM queue_job
+                 WHERE state = 'done' AND date_done >= %(start)s
+                   AND date_done < %(end)s AND %(companies)s
+                 GROUP BY 1, 2
+                 UNION ALL
+                SELECT state, date_bin(%(step)s, ended, %(start)s), count(*)
+                  FROM (SELECT *, coalesce(
+                                   date_started, date_enqueued, date_created) AS ended
+                          FROM queue_job WHERE state = 'failed') AS failed
+                 WHERE ended >= %(start)s AND ended < %(end)s AND %(companies)s
                  GROUP BY 1, 2
                 """,
                 step=period.step,

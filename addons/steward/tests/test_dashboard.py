@@ -203,9 +203,10 @@ class TestCards(DashboardCase):
                 "open_until": "2026-03-04 10:00:00",
             }
         )
-        tried._write_own({"state": "half_open"})
+        tried._write_own({"state": "half_open", "open_until": "2026-03-04 09:00:00"})
         shut.mode = "forced_open"
-        card = self.card("circuits")
+        with patch.object(fields.Datetime, "now", lambda: NOW - timedelta(hours=1)):
+            card = self.card("circuits")
         self.assertEqual(card["total"], 3)
         rows = {row["name"]: row for row in card["rows"]}
         self.assertEqual(
@@ -214,7 +215,7 @@ class TestCards(DashboardCase):
         )
         self.assertEqual(rows["ill"]["reason"], "Too many slow calls")
         self.assertEqual(rows["ill"]["until"], "2026-03-04 10:00:00")
-        self.assertNotIn("until", rows["shut"])
+        self.assertNotIn("until", rows["tried"], "the next call is the trial")
         self.assertEqual(
             rows["ill"]["action"],
             {"ref": "steward.action_circuits", "res_id": ill.id},
