@@ -184,7 +184,7 @@ class TestData(DashboardCase):
         self.env.flush_all()
         self.data(self.operator)  # what is cached for good
         self.env.invalidate_all()
-        with self.assertQueryCount(60):
+        with self.assertQueryCount(55):
             self.data(self.operator)
 
 

@@ -19,8 +19,10 @@ import { waitForChannels } from "@bus/../tests/bus_test_helpers";
 import { browser } from "@web/core/browser/browser";
 import { registry } from "@web/core/registry";
 import { user } from "@web/core/user";
+import { redirect } from "@web/core/utils/urls";
 import { WebClient } from "@web/webclient/webclient";
 import { trendOf } from "@steward/dashboard/card";
+import { StewardDashboard } from "@steward/dashboard/dashboard";
 import { daysOf, intervalOf } from "@steward/dashboard/pickers";
 
 defineMailModels();
@@ -323,13 +325,25 @@ describe("choice", () => {
         await openDashboard();
         expect(".o_steward_days").toHaveCount(0);
         await contains(".o_steward_period").click();
-        await contains(".o-dropdown-item:contains('From day to day')").click();
+        await contains(".o-dropdown-item:contains('Custom range')").click();
         await contains(".o_steward_days input:eq(0)").edit("03/01/2026", { confirm: "enter" });
         await animationFrame();
         const [first, last] = daysOf(asked.at(-1).period);
         expect(first.toISODate()).toBe("2026-03-01");
         expect(last.toISODate()).toBe("2026-03-04");
         expect(".o_steward_period").toHaveText("03/01/2026 – 03/04/2026");
+    });
+
+    test("a link names the period, and the address keeps it", async () => {
+        browser.localStorage.setItem("steward.dashboard", JSON.stringify({ period: "hour" }));
+        registry.category("actions").add("board", StewardDashboard);
+        redirect("/odoo/board?period=month");
+        useCards();
+        await mountWithCleanup(WebClient);
+        await waitUntil(() => asked.length);
+        expect(asked[0].period).toBe("month");
+        await advanceTime(1);
+        expect(browser.location.search).toInclude("period=month");
     });
 
     test("an interval of days", () => {

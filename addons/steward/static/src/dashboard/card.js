@@ -146,7 +146,7 @@ class ChartBody extends Component {
     }
 
     label(moment) {
-        const day = this.props.period?.step >= 24 * 3600;
+        const day = this.props.period?.step > 3600; // of days, the date says more
         return deserializeDateTime(moment).toLocaleString(
             day ? { day: "numeric", month: "short" } : { hour: "numeric", minute: "2-digit" }
         );

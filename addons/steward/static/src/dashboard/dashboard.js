@@ -62,6 +62,7 @@ export class StewardDashboard extends Component {
             // somebody else's writing: as if nothing was stored
         }
         const { period, companies } = router.current;
+        this.addressed = Boolean(period || companies);
         const ids = companies ? String(companies).split("-").map(Number) : stored.companies;
         const active = new Set(this.companies.map((company) => company.id));
         return {
@@ -84,6 +85,7 @@ export class StewardDashboard extends Component {
             this.state.error = error.data?.message || _t("Odoo does not answer.");
             this.state.waiting = false;
         }
+        this.keepAddress();
     }
 
     choose(choice) {
@@ -93,11 +95,20 @@ export class StewardDashboard extends Component {
             STORED_AS,
             JSON.stringify({ period, companies: companyIds })
         );
-        this.props.updateActionState?.({
-            period,
-            companies: companyIds.join("-") || undefined,
-        });
+        this.addressed = true;
+        this.keepAddress();
         return this.refresh();
+    }
+
+    /** A choice that was made, here or by a link, stays in the address. */
+    keepAddress() {
+        const { period, companyIds } = this.state;
+        if (this.addressed) {
+            this.props.updateActionState?.({
+                period,
+                companies: companyIds.join("-") || undefined,
+            });
+        }
     }
 
     get openSteps() {

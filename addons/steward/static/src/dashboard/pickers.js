@@ -49,6 +49,9 @@ export class PeriodPicker extends Component {
         if (named) {
             return named[1];
         }
+        if (!this.props.period.includes("/")) {
+            return _t("Choose a period");
+        }
         const [first, last] = daysOf(this.props.period).map((day) => formatDate(day));
         return first === last ? first : `${first} – ${last}`;
     }
