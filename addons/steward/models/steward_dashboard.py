@@ -57,13 +57,13 @@ class StewardDashboard(models.AbstractModel):
         """
         if not (self.env.su or self.env.user.has_group("steward.group_viewer")):
             raise AccessError(self.env._("Only Steward's Viewers see its dashboard."))
-        if not isinstance(cards or [], list) or not all(
-            isinstance(name, str) for name in cards or []
-        ):
-            raise Invalid(self.env._("Cards are told by a list of their names."))
         board = self._of_companies(company_ids or [])
         when = board._period(period)
         looks = board._get_cards()
+        if cards is None or cards is False:  # XML-RPC has no None
+            cards = list(looks)
+        if not isinstance(cards, list) or not all(isinstance(n, str) for n in cards):
+            raise Invalid(self.env._("Cards are told by a list of their names."))
         return {
             "period": plain(
                 {
@@ -72,10 +72,7 @@ class StewardDashboard(models.AbstractModel):
                     "step": when.step.total_seconds(),
                 }
             ),
-            "cards": {
-                name: board._card(looks.get(name), when)
-                for name in (looks if cards is None else cards)
-            },
+            "cards": {name: board._card(looks.get(name), when) for name in cards},
             "steps": board.env["steward.status"].first_steps(),
         }
 
@@ -148,6 +145,14 @@ class StewardDashboard(models.AbstractModel):
         """
         return {"ref": ref, "domain": domain, **options}
 
+    @api.model
+    def _get_companies_domain(self):
+        """What belongs to the chosen companies, or to all.
+
+        The list behind a card needs it: it opens with all companies that are ticked.
+        """
+        return [("company_id", "in", [*self.env.companies.ids, False])]
+
     # -- health ------------------------------------------------------------------
 
     def _card_health(self, _period):
@@ -178,7 +183,12 @@ class StewardDashboard(models.AbstractModel):
     def _card_circuits(self, _period):
         """Services that need attention, the worst first."""
         circuits, now = self.env["steward.circuit"], fields.Datetime.now()
-        domain = ["|", ("state", "!=", "closed"), ("mode", "=", "forced_open")]
+        domain = [
+            *self._get_companies_domain(),
+            "|",
+            ("state", "!=", "closed"),
+            ("mode", "=", "forced_open"),
+        ]
         found = circuits.search(domain, limit=TOP)
         total = len(found)
         if total == TOP:
@@ -372,11 +382,8 @@ class StewardDashboard(models.AbstractModel):
     def _jobs_kept_since(self, period):
         """Jobs that were done before are forgotten; give or take a step."""
         # sudo: queue.job.channel - how long jobs are kept
-        [(days,)] = (
-            self.env["queue.job.channel"]
-            .sudo()
-            ._read_group([], [], ["removal_interval:min"])
-        )
+        channels = self.env["queue.job.channel"].sudo()
+        [(days,)] = channels._read_group([], [], ["removal_interval:min"])
         return fields.Datetime.now() - timedelta(days=days or 0) - period.step
 
     def _jobs_companies(self):
@@ -385,7 +392,7 @@ class StewardDashboard(models.AbstractModel):
         )
 
     def _jobs_domain(self, *conditions):
-        return [("company_id", "in", [*self.env.companies.ids, False]), *conditions]
+        return [*self._get_companies_domain(), *conditions]
 
     def _jobs_action(self, *conditions):
         """The jobs behind a number, for those who may read jobs."""
@@ -449,6 +456,7 @@ class StewardDashboard(models.AbstractModel):
                 continue
             try:
                 with self._own_transaction() as cr:
+                    # as superuser: whoever works need not read companies
                     record = self.env(cr=cr, su=True)[name].browse(record_id)
                     age = self._tell_one(record)
             except Exception:  # whatever it is, dashboards also look by themselves

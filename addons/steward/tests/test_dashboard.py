@@ -85,6 +85,7 @@ class TestData(DashboardCase):
         self.assertEqual(self.data(cards=["one"])["cards"], {"one": {"value": 1}})
         self.assertEqual(asked, ["one"])
         self.assertEqual(self.data(cards=[])["cards"], {})
+        self.assertEqual(set(self.data(cards=False)["cards"]), {"one", "two"})
         self.assertIn("no such card", self.card("three")["error"])
 
     def test_period(self):
@@ -108,7 +109,7 @@ class TestData(DashboardCase):
         for company_ids in (["x"], [None], "x", 7.5, [[1]]):
             with self.subTest(company_ids=company_ids), self.assertRaises(Invalid):
                 self.data(company_ids=company_ids)
-        for cards in (7, [["one"]], [None], {"one": 1}):
+        for cards in (0, 7, "jobs", [["one"]], [None], {}, {"one": 1}):
             with self.subTest(cards=cards), self.assertRaises(Invalid):
                 self.data(cards=cards)
 
@@ -241,6 +242,9 @@ class TestCards(DashboardCase):
         self.assertEqual(mine["rows"][0]["name"], "theirs")
         ours = self.card("circuits", self.both, company_ids=[self.env.company.id])
         self.assertEqual(ours["rows"], [])
+        behind = self.env["steward.circuit"].with_user(self.both)
+        self.assertFalse(behind.search(ours["action"]["domain"]))
+        self.assertEqual(behind.search(mine["action"]["domain"]).name, "theirs")
 
 
 class TestJobs(DashboardCase):
