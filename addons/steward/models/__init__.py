@@ -1,5 +1,6 @@
 from . import ir_ui_menu
 from . import queue_job
+from . import res_company
 from . import res_config_settings
 from . import res_users
 from . import steward
@@ -11,3 +12,5 @@ from . import steward_rate_limit
 from . import steward_http
 from . import steward_secret
 from . import steward_status
+from . import steward_dashboard
+from . import ir_websocket

@@ -1,6 +1,7 @@
 from . import test_agent
 from . import test_app
 from . import test_circuit
+from . import test_dashboard
 from . import test_engine
 from . import test_exceptions
 from . import test_http
@@ -12,6 +13,8 @@ from . import test_kernel_forecast
 from . import test_kernel_histogram
 from . import test_kernel_limiter
 from . import test_kernel_netguard
+from . import test_kernel_period
+from . import test_kernel_plain
 from . import test_kernel_redactor
 from . import test_kernel_reference
 from . import test_kernel_schema

@@ -1,128 +1,134 @@
 import { Component, onWillStart, useState } from "@odoo/owl";
+import { browser } from "@web/core/browser/browser";
+import { router } from "@web/core/browser/router";
 import { registry } from "@web/core/registry";
+import { user } from "@web/core/user";
+import { KeepLast } from "@web/core/utils/concurrency";
 import { useService } from "@web/core/utils/hooks";
 import { _t } from "@web/core/l10n/translation";
 import { Layout } from "@web/search/layout";
 import { standardActionServiceProps } from "@web/webclient/actions/action_service";
+import { Card } from "./card";
+import { CompanyPicker, PeriodPicker } from "./pickers";
+import { useRefresh } from "./refresh";
 
-// the same colour and icon for the same meaning everywhere; never colour alone
-const LOOKS = {
-    ok: { icon: "fa-check-circle", color: "text-success", word: _t("Works") },
-    degraded: { icon: "fa-exclamation-triangle", color: "text-warning", word: _t("Look at it") },
-    failed: { icon: "fa-times-circle", color: "text-danger", word: _t("Failed") },
-    unknown: { icon: "fa-question-circle", color: "text-muted", word: _t("Unknown") },
-};
-const NAMES = {
-    database: _t("Database"),
-    modules: _t("Modules"),
-    jobs: _t("Jobs"),
-    crons: _t("Scheduled actions"),
-    services: _t("Services"),
-    mail: _t("Mail"),
-    disk: _t("Disk"),
+const STORED_AS = "steward.dashboard";
+const COLUMNS = {
+    small: "col-6 col-lg-3",
+    medium: "col-12 col-lg-6",
+    wide: "col-12",
 };
 
 /**
- * The first page of the app: what to do first, and how things are.
+ * The first page of the app, which people keep open: what to do first, and cards.
  *
- * First steps come from the registry category "steward.first_steps", into which each
- * addon puts its own, {title, text, icon, label, action}; whether one is done says the
- * server under the same name (`steward.status.first_steps`).
+ * Cards come from the registry category "steward.cards", first steps from
+ * "steward.first_steps"; what they show comes with one call of `steward.dashboard.data`.
  */
 export class StewardDashboard extends Component {
     static template = "steward.Dashboard";
-    static components = { Layout };
+    static components = { Card, CompanyPicker, Layout, PeriodPicker };
     static props = { ...standardActionServiceProps };
 
     setup() {
         this.action = useService("action");
         this.orm = useService("orm");
         this.display = { controlPanel: {} };
-        this.steps = registry.category("steward.first_steps").getEntries();
-        this.state = useState({ done: {}, parts: [] });
-        onWillStart(() => this.load());
+        this.companies = user.activeCompanies;
+        this.keepLast = new KeepLast();
+        this.state = useState({
+            ...this.restored(),
+            steps: {},
+            cards: {},
+            span: undefined,
+            waiting: false, // for another choice's numbers
+            error: "",
+        });
+        onWillStart(async () => {
+            [this.cards, this.steps] = await Promise.all([
+                visible("steward.cards"),
+                visible("steward.first_steps"),
+            ]);
+        });
+        this.refresh = useRefresh(() => this.load());
+    }
+
+    /** What was chosen: in the address, else the last time. */
+    restored() {
+        let stored = {};
+        try {
+            stored = JSON.parse(browser.localStorage.getItem(STORED_AS)) || {};
+        } catch {
+            // somebody else's writing: as if nothing was stored
+        }
+        const { period, companies } = router.current;
+        this.addressed = Boolean(period || companies);
+        const ids = companies ? String(companies).split("-").map(Number) : stored.companies;
+        const active = new Set(this.companies.map((company) => company.id));
+        return {
+            period: String(period || stored.period || "day"),
+            companyIds: (Array.isArray(ids) ? ids : []).filter((id) => active.has(id)),
+        };
     }
 
     async load() {
-        const [done, health] = await Promise.all([
-            this.orm.call("steward.status", "first_steps", []),
-            this.orm.call("steward.status", "health", []),
-        ]);
-        Object.assign(this.state, { done, parts: health.parts });
+        const { period, companyIds } = this.state;
+        const asked = this.orm.silent.call("steward.dashboard", "data", [], {
+            period,
+            company_ids: [...companyIds],
+            cards: this.cards.map((card) => card.name),
+        });
+        try {
+            const { cards, steps, period: span } = await this.keepLast.add(asked);
+            Object.assign(this.state, { cards, steps, span, error: "", waiting: false });
+        } catch (error) {
+            this.state.error = error.data?.message || _t("Odoo does not answer.");
+            this.state.waiting = false;
+        }
+        this.keepAddress();
+    }
+
+    choose(choice) {
+        Object.assign(this.state, choice, { waiting: true });
+        const { period, companyIds } = this.state;
+        browser.localStorage.setItem(
+            STORED_AS,
+            JSON.stringify({ period, companies: companyIds })
+        );
+        this.addressed = true;
+        this.keepAddress();
+        return this.refresh();
+    }
+
+    /** A choice that was made, here or by a link, stays in the address. */
+    keepAddress() {
+        const { period, companyIds } = this.state;
+        if (this.addressed) {
+            this.props.updateActionState?.({
+                period,
+                companies: companyIds.join("-") || undefined,
+            });
+        }
     }
 
     get openSteps() {
-        return this.steps.filter(([name]) => !this.state.done[name]);
+        return this.steps.filter((step) => this.state.steps[step.name] === false);
     }
 
-    look(part) {
-        return LOOKS[part.status] || LOOKS.unknown;
-    }
-
-    name(part) {
-        return NAMES[part.name] || part.name;
-    }
-
-    open(step) {
-        return this.action.doAction(step.action);
+    columns(card) {
+        return COLUMNS[card.size || "medium"];
     }
 }
 
-const steps = registry.category("steward.first_steps");
-steps.add(
-    "contact",
-    {
-        title: _t("Say who is told"),
-        text: _t("Name the person who hears of it when something needs attention."),
-        icon: "fa-bell-o",
-        label: _t("Open settings"),
-        action: "steward.action_settings",
-    },
-    { sequence: 10 }
-);
-steps.add(
-    "people",
-    {
-        title: _t("Invite a colleague"),
-        text: _t("Give somebody a role: Viewer, Operator, Reviewer or Administrator."),
-        icon: "fa-user-plus",
-        label: _t("Open users"),
-        action: "base.action_res_users",
-    },
-    { sequence: 20 }
-);
-steps.add(
-    "secret",
-    {
-        title: _t("Name a secret"),
-        text: _t("Say where a key is kept. Steward stores the place, never the value."),
-        icon: "fa-key",
-        label: _t("Open secrets"),
-        action: "steward.action_secret",
-    },
-    { sequence: 30 }
-);
-steps.add(
-    "limit",
-    {
-        title: _t("Set a rate limit"),
-        text: _t("Say how many calls may go to a service, for all workers together."),
-        icon: "fa-tachometer",
-        label: _t("Open rate limits"),
-        action: "steward.action_rate_limits",
-    },
-    { sequence: 40 }
-);
-steps.add(
-    "jobs",
-    {
-        title: _t("See that jobs run"),
-        text: _t("Long work runs in the background. See whether somebody does it."),
-        icon: "fa-cogs",
-        label: _t("Open jobs"),
-        action: "steward.action_job_panel",
-    },
-    { sequence: 50 }
-);
+/** The entries of a registry category that are for this user. */
+async function visible(category) {
+    const entries = registry.category(category).getEntries();
+    const allowed = await Promise.all(
+        entries.map(([, entry]) => !entry.groups || user.hasGroup(entry.groups))
+    );
+    return entries
+        .filter((_entry, index) => allowed[index])
+        .map(([name, entry]) => ({ name, ...entry }));
+}
 
 registry.category("actions").add("steward.dashboard", StewardDashboard);
