@@ -25,6 +25,10 @@ class Adapter(ABC):
     Whatever goes wrong comes out as an error of `steward.exceptions`.
     """
 
+    batch = 64  # texts embedded in one call
+    cheap: frozenset[str] = frozenset()  # models quicker than a look into a cache
+    knows_purpose = False  # whether a query's vector differs from a document's
+
     def __init__(self, provider):
         self.provider = provider
         self.env = provider.env
@@ -46,6 +50,10 @@ class Adapter(ABC):
     @abstractmethod
     def test(self) -> str:
         """Say in a sentence that it works, or raise a `StewardError`."""
+
+    def space(self, model_name: str) -> str:  # noqa: ARG002 - for adapters
+        """What decides about vectors beside the model's name; part of cache keys."""
+        return ""
 
     def try_chat(self, model_name: str) -> Usage:
         """Let a model say a word, to see whether it does."""

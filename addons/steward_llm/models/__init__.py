@@ -3,6 +3,12 @@ from . import steward_model
 from . import steward_model_fallback
 from . import steward_price
 from . import steward_usage
+from . import steward_embedding
+from . import steward_embedding_day
+from . import steward_embedding_report
+from . import res_config_settings_embedding
+from . import steward_provider_local
+from . import steward_model_embedding
 from . import steward_status
 from . import res_company
 from . import res_config_settings

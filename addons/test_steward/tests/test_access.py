@@ -10,6 +10,7 @@ ROLES = {
     "reviewer": "steward.group_reviewer",
     "administrator": "steward.group_administrator",
 }
+QUERIES = {"steward.embedding.report"}  # no tables: no row can be made
 OPERATIONS = {"r": "read", "w": "write", "c": "create", "d": "unlink"}
 
 
@@ -67,6 +68,8 @@ class TestAccessMatrix(TransactionCase):
         other = self.env["res.company"].create({"name": "Other"})
         for name, model in self.our_models().items():
             if "company_id" not in model._fields or model._transient:
+                continue
+            if name in QUERIES:
                 continue
             with self.subTest(model=name):
                 row = model.create(self.minimal(model, "theirs", other))

@@ -25,6 +25,7 @@ HARMLESS_FIELDS: dict[tuple[str, str], str] = {}
 # key of ir.config_parameter -> why it may stay as it is
 HARMLESS_PARAMETERS = {
     "steward.contact_id": "the id of a user",
+    "steward.embedding.max_rows": "a number",
 }
 # model -> values of a row that a generic one cannot have
 SAMPLES: dict[str, dict] = {}
