@@ -207,3 +207,20 @@ def test_many_callers_share_one_limit(databases, base, worker):
     began, ended = min(f["began"] for f in both), max(f["ended"] for f in both)
     assert taken <= 40 + 40 * (ended - began)
     assert taken >= 40 * (ended - began) * 0.7, "how exactly: bench_safety"
+
+
+def test_vectors_are_shared_by_workers(databases, base, worker):
+    """Workers embed the same at once, and fail after it; each text is kept once."""
+    both = [answer(w) for w in [worker("embed", 300, 3) for _process in range(2)]]
+    for told in both:
+        assert (told["wrong"], told["errors"]) == ([], [])
+    kept = "SELECT count(*), count(DISTINCT digest) FROM steward_embedding"
+    assert databases.sql(kept, base) == [(300, 300)]
+    # what was spent is in the ledger, though every caller was rolled back
+    paid = "SELECT sum(tokens_in) FROM steward_usage WHERE operation = 'embedding'"
+    computed = sum(told["computed"] for told in both)
+    assert databases.sql(paid, base) == [(computed,)]
+    # a third one computes nothing
+    assert answer(worker("embed", 300, 1))["computed"] == 0
+    asked = "SELECT sum(misses) FROM steward_embedding_day"
+    assert databases.sql(asked, base) == [(computed,)]

@@ -162,6 +162,48 @@ def permit(database, name):
         time.sleep(600)
 
 
+def embed(database, texts, threads):
+    """Threads that embed the same texts and fail after it; tells what was computed."""
+    from unittest.mock import patch
+
+    from odoo.addons.steward_llm.adapters import Embedded, local
+    from odoo.addons.steward_llm.kernel.usage import Usage
+
+    computed, wrong, errors = [], [], []
+    texts = [f"text {number}" for number in range(int(texts))]
+
+    def vector(text):
+        return [float(ord(letter)) for letter in text.ljust(384, "!")]
+
+    def answered(_adapter, _name, batch, *_more):
+        computed.extend(batch)
+        return Embedded([vector(text) for text in batch], Usage(len(batch)))
+
+    def work():
+        try:
+            with environment(database) as env:
+                found = env.ref("steward_llm.model_minilm")._embed(texts)
+                for text, one in zip(texts, found, strict=True):
+                    expected = vector(text)
+                    cosine = sum(a * b for a, b in zip(one, expected, strict=True))
+                    if cosine < 0.999 * sum(x * x for x in expected) ** 0.5:
+                        wrong.append(text)
+                raise ZeroDivisionError  # the caller's transaction comes to nothing
+        except ZeroDivisionError:
+            pass
+        except Exception as error:  # noqa: BLE001 - told, and the test fails
+            errors.append(repr(error))
+
+    with patch.object(local.Local, "embed", answered):
+        Registry(database)
+        workers = [threading.Thread(target=work) for _thread in range(int(threads))]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    return {"computed": len(computed), "wrong": wrong, "errors": errors}
+
+
 def spends(database, company, times, threads, amount, actual):
     """Threads that reserve and settle; without an actual cost, they hold on."""
     from decimal import Decimal
