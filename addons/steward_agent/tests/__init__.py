@@ -1,0 +1,2 @@
+from . import test_kernel_expression
+from . import test_kernel_playbook
