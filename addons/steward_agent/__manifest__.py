@@ -10,7 +10,16 @@
     "data": [
         "security/ir.model.access.csv",
         "security/steward_agent_security.xml",
+        "data/ir_cron_data.xml",
+        "data/steward_tool_data.xml",
+        "data/steward_playbook_data.xml",
+        "wizard/steward_agent_import_views.xml",
+        "wizard/steward_tool_trial_views.xml",
+        "views/steward_agent_views.xml",
+        "views/steward_playbook_views.xml",
+        "views/steward_tool_views.xml",
+        "views/ir_actions_server_views.xml",
         "views/steward_agent_menus.xml",
     ],
-    "demo": [],
+    "demo": ["demo/steward_agent_demo.xml"],
 }

@@ -402,6 +402,8 @@ def _parsed(text: str) -> ast.expr:
         raise ExpressionError("the expression is empty")
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"longer than {MAX_LENGTH} characters")
+    # YAML turns "\\n" between double quotes into a line break; so it means one here
+    text = _TOKEN.sub(lambda token: token[0].replace("\n", "\\n"), text)
     try:
         with _PARSING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd escapes: no business of the log

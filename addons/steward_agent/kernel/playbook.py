@@ -155,6 +155,37 @@ class Step:
     playbook: str | None = None  # the code of another
     message: str | None = None  # of stop and fail: a template
 
+    def title(self) -> str:
+        """What the step does, in a few words.
+
+        >>> Step("1", "for_each", 1, items="orders", item="order").title()
+        'For each order of orders'
+        """
+        match self.kind:
+            case "tool":
+                return f"{self.tool}"
+            case "set":
+                return f"Set {', '.join(self.values)}"
+            case "for_each":
+                return f"For each {self.item} of {self.items}"
+            case "choose":
+                conditions = [branch.when or "otherwise" for branch in self.branches]
+                return f"If {' / '.join(conditions)}"
+            case "human":
+                return f"Ask {self.to}: {self.question}"
+            case "wait":
+                return (
+                    f"Wait until {self.until}"
+                    if self.until
+                    else f"Wait {self.seconds} s"
+                )
+            case "playbook":
+                return f"Playbook {self.playbook}"
+            case "stop":
+                return f"Stop: {self.message}"
+            case _:
+                return f"Fail: {self.message}"
+
     def groups(self) -> Iterator[tuple[str, tuple["Step", ...]]]:
         """The lists of steps below this one, with what they are for."""
         yield "do", self.steps
@@ -827,6 +858,72 @@ class _Reader:
                     f"the playbooks call each other in a circle: {' → '.join(way)}",
                 )
             )
+
+
+# --- moving --------------------------------------------------------------------------
+
+
+def moved(text: str, start: int, to: int) -> str:
+    r"""The text with one of its top steps elsewhere; comments before it go along.
+
+    >>> print(moved("name: a\nsteps:\n  # first\n  - stop: b\n  - stop: c\n", 0, 1))
+    name: a
+    steps:
+      - stop: c
+      # first
+      - stop: b
+    <BLANKLINE>
+
+    :raises Problems: when the text cannot be read
+    :raises ValueError: when its steps cannot be told apart by their lines
+    """
+    try:
+        document = load(text)
+    except SchemaProblem as error:
+        raise Problems([error.problem]) from error
+    value = document.value if isinstance(document.value, dict) else {}
+    written = value.get("steps")
+    count = len(written) if isinstance(written, list) else 0
+    if not (0 <= start < count and 0 <= to < count):
+        raise ValueError("there is no such step")
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    # a step begins with its dash, which no other step shares
+    first = [document.position(f"/steps/{index}")[0] - 1 for index in range(count)]
+    if len(set(first)) < count or not all(
+        lines[line].lstrip().startswith("- ") for line in first
+    ):
+        raise ValueError("write each step on lines of its own to move it here")
+    begins = [_with_comments(lines, line) for line in first]
+    follower = next(
+        (
+            document.position(f"/{key}")[0] - 1
+            for key in value
+            if document.position(f"/{key}")[0] - 1 > first[-1]
+        ),
+        None,
+    )
+    ends = [
+        *begins[1:],
+        len(lines) if follower is None else _with_comments(lines, follower),
+    ]
+    blocks = [lines[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    blocks.insert(to, blocks.pop(start))
+    return "".join(
+        [
+            *lines[: begins[0]],
+            *(line for block in blocks for line in block),
+            *lines[ends[-1] :],
+        ]
+    )
+
+
+def _with_comments(lines: list[str], line: int) -> int:
+    """The first of the comment lines that stand directly before a line."""
+    while line and lines[line - 1].lstrip().startswith("#"):
+        line -= 1
+    return line
 
 
 # --- inputs --------------------------------------------------------------------------

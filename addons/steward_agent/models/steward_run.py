@@ -73,7 +73,9 @@ class StewardRun(models.Model):
     judged_at = fields.Datetime(readonly=True)
 
     # of runs that run here: the executor's own
-    playbook_version_id = fields.Integer(readonly=True)
+    playbook_version_id = fields.Many2one(
+        "steward.playbook.version", readonly=True, ondelete="restrict"
+    )
     position = fields.Json(groups=fields.NO_ACCESS)
     fence = fields.Integer(readonly=True, default=0)
     lease_until = fields.Datetime(readonly=True)

@@ -93,6 +93,8 @@ class TestEvaluate(BaseCase):
                 "1,": [1],
                 "(\n n\n + 1)": 4,
                 "{{ n + 1 }}": 4,
+                "join(['a', 'b'], '\n')": "a\nb",
+                r"join(['a', 'b'], '\n')": "a\nb",
             }
         )
 

@@ -1,0 +1,2 @@
+from . import steward_agent_import
+from . import steward_tool_trial
