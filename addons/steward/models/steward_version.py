@@ -5,7 +5,7 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 
-from ..exceptions import Refused
+from ..exceptions import Invalid, Refused
 
 
 class StewardVersioned(models.AbstractModel):
@@ -59,8 +59,16 @@ class StewardVersioned(models.AbstractModel):
                 record._keep_version(note)
         return done
 
-    def copy_data(self, default=None):
-        return super().copy_data({"version_id": False, **(default or {})})
+    def action_versions(self) -> dict:
+        """Show all versions."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Versions of %(name)s", name=self.display_name),
+            "res_model": self.version_ids._name,
+            "view_mode": "list,form",
+            "domain": [(self.version_ids._version_of, "=", self.id)],
+        }
 
     def _keep_version(self, note=None):
         """Make a version if the definition is not that of the newest one."""
@@ -102,26 +110,21 @@ class StewardVersion(models.AbstractModel):
     note = fields.Char("What changed", readonly=True)
     author_id = fields.Many2one("res.users", "By", readonly=True)
     compared_to = fields.Integer(
-        "Compare with version",
-        compute="_compute_compared_to",
-        store=False,
-        readonly=False,
-        aggregator=None,
+        "Compared with version", compute="_compute_diff", aggregator=None
     )
     diff = fields.Html(
         "Changes", compute="_compute_diff", sanitize=False, help="- before, + after"
     )
 
-    @api.depends("number")
-    def _compute_compared_to(self):
-        for version in self:
-            version.compared_to = version.number - 1
-
-    @api.depends("text", "compared_to")
+    @api.depends("text")
+    @api.depends_context("compared_to")
     def _compute_diff(self):
+        """What changed since a version; since the one before, if none is named."""
         for version in self:
+            number = self.env.context.get("compared_to") or version.number - 1
             siblings = version[self._version_of].version_ids
-            other = siblings.filtered(lambda v, n=version.compared_to: v.number == n)
+            other = siblings.filtered(lambda v, n=number: v.number == n)
+            version.compared_to = other.number
             version.diff = as_html(version._diff_from(other))
 
     @api.depends("number")
@@ -149,15 +152,35 @@ class StewardVersion(models.AbstractModel):
             raise Refused(self.env._("Versions are made by saving what they are of."))
         return super().create(vals_list)
 
-    def write(self, vals):
-        if any(self._fields[name].store for name in vals if name in self._fields):
-            raise Refused(self.env._("A version never changes; make a new one."))
-        return super().write(vals)
+    # pylint: disable-next=method-required-super
+    def write(self, vals):  # noqa: ARG002 - whatever it is
+        raise Refused(self.env._("A version never changes; make a new one."))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):
         # those of a deleted record go with it, in the database
         raise Refused(self.env._("Versions stay, so that what ran can be read."))
+
+    def action_compare(self) -> dict:
+        """Show what changed between two versions.
+
+        :return: the form of the newer one
+        """
+        if len(self) != 2:
+            raise Invalid(self.env._("Choose the two versions to compare."))
+        older, newer = self.sorted("number")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._(
+                "Versions %(older)s and %(newer)s",
+                older=older.number,
+                newer=newer.number,
+            ),
+            "res_model": self._name,
+            "res_id": newer.id,
+            "view_mode": "form",
+            "context": {"compared_to": older.number},
+        }
 
     def action_restore(self) -> dict:
         """Bring the definition back to what it was in this version.

@@ -123,16 +123,16 @@ def parse(text: str, format: Literal["yaml", "json"] = "yaml") -> dict[str, JSON
     return specification
 
 
-def position(text: str, key: str) -> int:
-    r"""The line on which a key of a specification stands.
+def position(text: str, key: str) -> tuple[int, int]:
+    r"""The line and column on which a key of a specification stands.
 
     >>> position("name: a\ncode: b\nrun_as: nobody", "/run_as")
-    3
+    (3, 1)
     """
     try:
-        return load(text).position(key)[0]
+        return load(text).position(key)
     except SchemaProblem:  # JSON that is no YAML: indented with tabs
-        return load(text, "json").position(key)[0]
+        return load(text, "json").position(key)
 
 
 def dump(specification: Mapping[str, JSON]) -> str:

@@ -175,8 +175,9 @@ class StewardAgent(models.Model):
     @api.constrains("tool_ids", "playbook_id", "company_id")
     def _check_companies(self):
         for agent in self:
-            # sudo: steward.tool, steward.playbook - also those one does not see
-            for record in (*agent.sudo().tool_ids, *agent.sudo().playbook_id):
+            # sudo: steward.agent - also tools and playbooks that one does not see
+            seen = agent.sudo()
+            for record in (*seen.tool_ids, *seen.playbook_id):
                 if record.company_id and record.company_id != agent.company_id:
                     raise ValidationError(
                         self.env._(
@@ -356,8 +357,7 @@ class StewardAgent(models.Model):
             if not record:
                 problems.append(
                     Problem(
-                        kernel.position(text, f"/{key}"),
-                        1,
+                        *kernel.position(text, f"/{key}"),
                         f"/{key}",
                         self.env._(
                             "%(name)s is not in this database%(hint)s",

@@ -129,15 +129,18 @@ class StewardPlaybook(models.Model):
 
     # -- reading -------------------------------------------------------------------
 
-    def _parse(self):
-        """Read the text, checked against the tools and playbooks there are.
+    def _parse(self, text=None):
+        """Read a text, or its own, and check it against the tools there are.
 
         :rtype: kernel.Playbook
         :raises Problems: all that is wrong with it
         """
         self.ensure_one()
         return kernel.parse(
-            self.text or "", self._known_tools(), self._known_calls(), self.code or None
+            self.text or "" if text is None else text,
+            self._known_tools(),
+            self._known_calls(),
+            self.code or None,
         )
 
     def _parsed(self):
@@ -192,10 +195,11 @@ class StewardPlaybook(models.Model):
         :return: sentences with line and column; none if all is well
         """
         self.check_access("read")
-        trial = (
-            self.new({"text": text}, origin=self) if self else self.new({"text": text})
-        )
-        return (trial.problems or "").splitlines()
+        try:
+            (self or self.new({}))._parse(text)
+        except Problems as error:
+            return [str(problem) for problem in error.problems]
+        return []
 
     def outline(self, text: str) -> list[dict]:
         """Tell the steps of a text, for a list on the screen.

@@ -14,6 +14,7 @@ MAX_LIMIT = 1000
 MAX_IDS = 1000  # records written at once
 MAX_TEXT = 100_000  # characters of a message
 NEVER = ("binary", "image", "json", "properties", "properties_definition", "serialized")
+SECRET = re.compile(r"(^|_)(password|passwd|token|secret|api_?key)(_|$)")
 NUMBERS = ("integer", "float", "monetary", "many2one_reference")
 DOMAIN_FORM = '[["state", "=", "draft"], ["date", "<", "2026-01-31"]]'
 
@@ -258,6 +259,7 @@ class StewardToolbox(models.AbstractModel):
             raise Invalid(self.env._("An activity has a short summary."))
         if not -3650 <= days <= 3650:
             raise Invalid(self.env._("An activity is due within ten years."))
+        person = self._assignee(record, user)
         if not again:
             open_ones = record.activity_ids.filtered(lambda a: a.summary == summary)
             if open_ones:
@@ -267,7 +269,7 @@ class StewardToolbox(models.AbstractModel):
             date_deadline=fields.Date.context_today(self) + timedelta(days=days),
             summary=summary,
             note=note,
-            user_id=self._assignee(record, user).id,
+            user_id=person.id,
         )
         return {"id": activity.id, "created": True}
 
@@ -375,11 +377,11 @@ class StewardToolbox(models.AbstractModel):
                     hint=near(name, known),
                 )
             )
-        if field.type in NEVER:
+        if field.type in NEVER or SECRET.search(name):
             raise Refused(
                 self.env._(
-                    "%(model)s.%(name)s holds files or technical data, which tools do"
-                    " not hand out.",
+                    "%(model)s.%(name)s holds a file, a secret or technical data, which"
+                    " tools do not hand out.",
                     model=model._name,
                     name=name,
                 )

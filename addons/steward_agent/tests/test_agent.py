@@ -168,8 +168,9 @@ class TestSpecification(AgentCase):
         agent.write({"max_steps": 9, "change_note": "More"})
         agent.write({"next_run": fields.Datetime.now()})
         self.assertEqual(agent.version_number, 2)
-        self.assertIn("+  steps: 9", agent.version_id._diff_from(agent.version_ids[-1]))
-        agent.version_ids[-1].action_restore()
+        oldest = agent.version_ids.sorted("number")[0]
+        self.assertIn("+  steps: 9", agent.version_id._diff_from(oldest))
+        oldest.action_restore()
         self.assertEqual((agent.max_steps, agent.version_number), (7, 3))
 
     def test_preview(self):
@@ -207,10 +208,14 @@ class TestSpecification(AgentCase):
 
     def test_upload(self):
         document = b'{\n\t"name": "From JSON", "code": "from-json", "kind": "external"}'
-        form = self.wizard(False, file_name="a.json", file=base64.b64encode(document))
-        self.assertEqual(form.text, document.decode())
-        self.assertFalse(form.problems)
-        form.save().action_import()
+        wizard = (
+            self.env["steward.agent.import"]
+            .with_user(self.admin)
+            .create({"file_name": "a.json", "file": base64.b64encode(document)})
+        )
+        self.assertEqual(wizard.text, document.decode())
+        self.assertFalse(wizard.problems)
+        wizard.action_import()
         self.assertTrue(self.env["steward.agent"].search([("code", "=", "from-json")]))
         form = self.wizard(False, file=base64.b64encode(b"\xff\x00"))
         self.assertTrue(form.problems)
