@@ -21,5 +21,9 @@
         "views/ir_actions_server_views.xml",
         "views/steward_agent_menus.xml",
     ],
+    "assets": {
+        "web.assets_backend": ["steward_agent/static/src/**/*"],
+        "web.assets_unit_tests": ["steward_agent/static/tests/**/*.test.js"],
+    },
     "demo": ["demo/steward_agent_demo.xml"],
 }

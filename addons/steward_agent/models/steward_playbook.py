@@ -201,18 +201,7 @@ class StewardPlaybook(models.Model):
             return [str(problem) for problem in error.problems]
         return []
 
-    def outline(self, text: str) -> list[dict]:
-        """Tell the steps of a text, for a list on the screen.
-
-        :param text: of the playbook
-        :return: ``{"key", "kind", "title", "line", "depth"}`` of each step
-        """
-        self.check_access("read")
-        try:
-            return _outline(kernel.parse(text).steps)
-        except Problems:
-            return []
-
+    @api.model
     def move_step(self, text: str, start: int, to: int) -> str:
         """Move a top step of a text, with its comments, to another place.
 

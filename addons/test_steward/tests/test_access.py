@@ -88,9 +88,24 @@ class TestAccessMatrix(TransactionCase):
             provider = self.env["steward.provider"]
             theirs = self.minimal(provider, f"{name}-provider", company)
             return {"name": name, "provider_id": provider.create(theirs).id}
+        if model._name in ("steward.agent.version", "steward.playbook.version"):
+            parent = self.env[model._name.removesuffix(".version")]
+            made = parent.create(self.minimal(parent, f"{name}-parent", company))
+            version = {"number": 2, "text": name, "checksum": name}
+            return {**version, model._version_of: made.id}
         return values | {
+            "steward.agent": {"code": name, "kind": "external"},
             "steward.budget": {"limit_amount": 1},
+            "steward.playbook": {"code": name},
             "steward.price": {"rate_input": 1},
             "steward.provider": {"code": name},
+            "steward.run": {
+                "company_id": (company or self.env.company).id,
+                "month": "2026-01-01",
+                "source": "reported",
+                "state": "completed",
+            },
             "steward.secret": {"reference": "env:MATRIX"},
+            "steward.tool": {"model": "steward.toolbox", "method": "find_records"},
+            "steward.webhook": {"url": "https://example.com"},
         }.get(model._name, {})
