@@ -30,7 +30,7 @@ export class PlaybookSteps extends Component {
         this.notification = useService("notification");
         this.root = useRef("root");
         useSortable({
-            enable: () => !this.props.readonly,
+            enable: () => this.isEditable,
             ref: this.root,
             elements: ".o_steward_step",
             handle: ".o_row_handle",
@@ -41,6 +41,11 @@ export class PlaybookSteps extends Component {
                 return this.move(start, before < start ? before + 1 : before);
             },
         });
+    }
+
+    /** The field is computed and so read-only; what is edited is the text. */
+    get isEditable() {
+        return this.props.record.isInEdition;
     }
 
     /** The top steps, each with all that is below it. */
@@ -70,7 +75,7 @@ export class PlaybookSteps extends Component {
     }
 
     async move(start, to) {
-        if (start === to || this.props.readonly) {
+        if (start === to || !this.isEditable) {
             return;
         }
         const { record } = this.props;
