@@ -491,8 +491,8 @@ def _check_call(call: ast.Call) -> None:
         raise ExpressionError(f"{name}(): {error}") from None
 
 
-def _default(value: JSON, otherwise: JSON) -> JSON:
-    return otherwise if value is None else value
+def _default(value: JSON, otherwise: JSON) -> None:
+    """How ``default()`` is called; the evaluation itself does its work."""
 
 
 @functools.cache

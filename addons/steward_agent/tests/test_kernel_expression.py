@@ -182,6 +182,7 @@ class TestEvaluate(BaseCase):
                 "a) + (b": "parentheses",
                 "x" * 2001: "longer than",
                 "\0": "no expression",
+                "'\ud800'": "no expression",
                 "(" * 500 + ")" * 500: "no expression",
                 "-" * 1500 + "1": "nested too deeply",
                 "nobody": "there is no variable 'nobody'",

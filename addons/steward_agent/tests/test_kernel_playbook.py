@@ -307,3 +307,67 @@ class TestInputs(BaseCase):
         for kind, value in values.items():
             self.assertTrue(kernel.fits_input(value, kind))
             self.assertFalse(kernel.fits_input(None, kind))
+
+
+class TestScreens(BaseCase):
+    def test_titles(self):
+        titles = [step.title() for step in parse(EVERYTHING).walk()]
+        self.assertEqual(
+            [titles[n] for n in (0, 1, 4, 5, 7, 9, 10, 13, 14, 15)],
+            [
+                "find_records",
+                "Set found",
+                "For each partner of found.records",
+                "If partner.email / otherwise",
+                "Fail: {{ partner.name }} has no e-mail",
+                "Ask steward.group_reviewer: {{ total }} at once?",
+                "Wait 300 s",
+                "Wait until now() > '2026-01-01'",
+                "Playbook other",
+                "Stop: Done with {{ result }}.",
+            ],
+        )
+
+    TEXT = (
+        "name: a\n"
+        "steps:\n"
+        "  # one\n"
+        "  - stop: one\n"
+        "    # within\n"
+        "    when: true\n"
+        "\n"
+        "  - stop: two\n"
+        "  - stop: three\n"
+        "# the end\n"
+        "on_failure:\n"
+        "  - stop: four"
+    )
+
+    @given(st.integers(0, 2), st.integers(0, 2))
+    def test_moving(self, start, to):
+        """The steps change places, and not a line is lost."""
+        moved = kernel.moved(self.TEXT, start, to)
+        order = [step.message for step in parse(moved).steps]
+        expected = ["one", "two", "three"]
+        expected.insert(to, expected.pop(start))
+        self.assertEqual(order, expected)
+        self.assertCountEqual(moved.split("\n"), [*self.TEXT.split("\n"), ""])
+        self.assertEqual(kernel.moved(moved, to, start).strip(), self.TEXT.strip())
+        before, after = moved.split("\n")[
+            moved.split("\n").index("  - stop: one") - 1 :
+        ][:2]
+        self.assertEqual((before, after), ("  # one", "  - stop: one"))
+
+    def test_what_cannot_be_moved(self):
+        for text, start, to in (
+            (self.TEXT, 0, 3),
+            (self.TEXT, -1, 0),
+            ("name: a\nsteps: [{stop: a}, {stop: b}]", 0, 1),
+            ("name: a\nsteps:\n - \n  stop: a\n - stop: b", 0, 1),
+            ("name: a", 0, 0),
+            ("- a", 0, 0),
+        ):
+            with self.subTest(text), self.assertRaises(ValueError):
+                kernel.moved(text, start, to)
+        with self.assertRaises(Problems):
+            kernel.moved("name: [", 0, 0)

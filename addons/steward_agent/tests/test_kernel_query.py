@@ -65,6 +65,10 @@ class TestDomain(BaseCase):
             ["a", ["="], 1],
             ["a", "<", True],
             ["a", "not ilike", "_"],
+            ["a", "in", 3],
+            ["a", "=", [3]],
         ):
             with self.subTest(condition), self.assertRaises(QueryProblem):
                 read_domain([condition])
+        with self.assertRaises(QueryProblem):
+            read_domain([["a", "=", 1]] * 300)

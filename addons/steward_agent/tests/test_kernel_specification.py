@@ -66,6 +66,9 @@ class TestSpecification(BaseCase):
                 parse(text)
             self.assertIn(told, str(caught.exception))
 
+    def test_positions(self):
+        self.assertEqual(specification.position('{"a": 1,\n\t"b": 2}', "/b"), (2, 2))
+
     def test_the_published_schemas_are_these(self):
         data = Path(__file__).parent.parent / "static" / "schemas"
         for name, schema in {
