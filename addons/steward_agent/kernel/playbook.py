@@ -15,7 +15,8 @@
 ...     do:
 ...       - name: Say hello
 ...         tool: post_message
-...         arguments: {model: res.partner, id: "{{ partner.id }}", body: Welcome!}
+...         arguments:
+...           {model: res.partner, record_id: "{{ partner.id }}", body: Welcome!}
 ...         on_error: continue
 ... ''')
 >>> [(step.key, step.kind) for step in playbook.walk()]

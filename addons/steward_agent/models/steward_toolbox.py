@@ -77,16 +77,16 @@ class StewardToolbox(models.AbstractModel):
     @api.model
     @api.readonly
     def read_records(
-        self, model: str, ids: list[int], fields: list[str] | None = None
+        self, model: str, record_ids: list[int], fields: list[str] | None = None
     ) -> dict:
         """Read records whose ids are known.
 
         :param model: technical name
-        :param ids: of the records, up to 1000
+        :param record_ids: their ids, up to 1000
         :param fields: technical names of the fields to return; the name alone without
-        :return: ``{"records": [...]}`` in the order of the ids
+        :return: ``{"records": [...]}`` in that order
         """
-        records = self._records(model, ids)
+        records = self._records(model, record_ids)
         wanted = self._readable_fields(records, fields or ["display_name"])
         return {"records": self._rows(records, wanted)}
 
@@ -172,19 +172,19 @@ class StewardToolbox(models.AbstractModel):
     def write_records(
         self,
         model: str,
-        ids: list[int],
+        record_ids: list[int],
         values: dict[str, Value],
         preview: bool = False,
     ) -> dict:
         """Change records.
 
         :param model: technical name
-        :param ids: of the records, up to 1000
+        :param record_ids: their ids, up to 1000
         :param values: field -> value; a link as an id, several as a list of ids
         :param preview: only tell what would change, field by field
         :return: ``{"written": int}``, or ``{"records": [{"id", "name", "changes"}]}``
         """
-        records = self._records(model, ids)
+        records = self._records(model, record_ids)
         records.check_access("write")
         ready = self._writable(records, values)
         if preview:
@@ -203,17 +203,21 @@ class StewardToolbox(models.AbstractModel):
 
     @api.model
     def post_message(
-        self, model: str, id: int, body: str, kind: Literal["note", "comment"] = "note"
+        self,
+        model: str,
+        record_id: int,
+        body: str,
+        kind: Literal["note", "comment"] = "note",
     ) -> dict:
         """Write into the discussion of a record.
 
         :param model: technical name
-        :param id: of the record
+        :param record_id: its id
         :param body: plain text
         :param kind: a note is for colleagues; a comment is sent to all followers
         :return: ``{"id"}`` of the message
         """
-        record = self._records(model, [id])
+        record = self._records(model, [record_id])
         if not hasattr(record, "message_post"):
             raise Invalid(
                 self.env._("%(model)s has no discussion.", model=record._description)
@@ -232,7 +236,7 @@ class StewardToolbox(models.AbstractModel):
     def schedule_activity(
         self,
         model: str,
-        id: int,
+        record_id: int,
         summary: str,
         note: str = "",
         days: int = 0,
@@ -242,7 +246,7 @@ class StewardToolbox(models.AbstractModel):
         """Ask somebody to do something about a record.
 
         :param model: technical name
-        :param id: of the record
+        :param record_id: its id
         :param summary: what to do, in a few words
         :param note: more about it, plain text
         :param days: in how many days it is due
@@ -250,7 +254,7 @@ class StewardToolbox(models.AbstractModel):
         :param again: also if one with the same summary is open already
         :return: ``{"id", "created": bool}``
         """
-        record = self._records(model, [id])
+        record = self._records(model, [record_id])
         if not hasattr(record, "activity_schedule"):
             raise Invalid(
                 self.env._("%(model)s has no activities.", model=record._description)

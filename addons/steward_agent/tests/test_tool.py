@@ -352,7 +352,8 @@ class TestTrial(AgentCase):
         self.operator.group_ids += self.env.ref("base.group_partner_manager")
         before = len(partner.message_ids)
         trial = self.trial(
-            "post_message", f"{{model: res.partner, id: {partner.id}, body: Hello}}"
+            "post_message",
+            f"{{model: res.partner, record_id: {partner.id}, body: Hello}}",
         )
         self.assertFalse(trial.refusal)
         self.assertIn('"id"', trial.answer)

@@ -178,12 +178,12 @@ class TestReading(ToolboxCase):
             {"name": "Theirs", "company_id": self.other_company.id}
         )
         self.assertEqual(self.find([["id", "=", theirs.id]]), [])
-        self.refused("", "read_records", model="res.partner", ids=theirs.ids)
+        self.refused("", "read_records", model="res.partner", record_ids=theirs.ids)
         self.refused(
             "",
             "write_records",
             model="res.partner",
-            ids=theirs.ids,
+            record_ids=theirs.ids,
             values={"ref": "x"},
         )
         theirs.company_id = False
@@ -227,17 +227,17 @@ class TestReading(ToolboxCase):
         rows = self.call(
             "read_records",
             model="res.partner",
-            ids=[self.deco.id, self.azure.id],
+            record_ids=[self.deco.id, self.azure.id],
             fields=["name"],
         )["records"]
         self.assertEqual([row["name"] for row in rows], ["Deco test", "Azure test"])
         gone = self.env["res.partner"].create({"name": "x"})
         gone.unlink()
         self.refused(
-            "none with the id", "read_records", model="res.partner", ids=gone.ids
+            "none with the id", "read_records", model="res.partner", record_ids=gone.ids
         )
-        self.refused("at most 1000", "read_records", model="res.partner", ids=[])
-        self.refused("above 0", "read_records", model="res.partner", ids=[2**40])
+        self.refused("at most 1000", "read_records", model="res.partner", record_ids=[])
+        self.refused("above 0", "read_records", model="res.partner", record_ids=[2**40])
 
     def test_count_and_aggregate(self):
         count = self.call("count_records", model="res.partner", domain=self.ours)
@@ -313,7 +313,7 @@ class TestWriting(ToolboxCase):
         [record] = self.call(
             "write_records",
             model="res.partner",
-            ids=self.azure.ids,
+            record_ids=self.azure.ids,
             values={"name": "Azure", "email": "azure@example.com", "category_id": []},
             preview=True,
         )["records"]
@@ -332,7 +332,7 @@ class TestWriting(ToolboxCase):
         done = self.call(
             "write_records",
             model="res.partner",
-            ids=(self.azure + self.deco).ids,
+            record_ids=(self.azure + self.deco).ids,
             values={"ref": 12, "category_id": [], "country_id": None},
         )
         self.assertEqual(done, {"written": 2})
@@ -358,7 +358,7 @@ class TestWriting(ToolboxCase):
                     words,
                     "write_records",
                     model="res.partner",
-                    ids=self.azure.ids,
+                    record_ids=self.azure.ids,
                     values=values,
                 )
         for preview in (True, False):
@@ -368,7 +368,7 @@ class TestWriting(ToolboxCase):
                     "write_records",
                     Refused,
                     model="res.country",
-                    ids=self.belgium.ids,
+                    record_ids=self.belgium.ids,
                     values={"name": "x"},
                     preview=preview,
                 )
@@ -377,7 +377,7 @@ class TestWriting(ToolboxCase):
         made = self.call(
             "post_message",
             model="res.partner",
-            id=self.azure.id,
+            record_id=self.azure.id,
             body="<script>alert(1)</script> & more",
         )
         message = self.env["mail.message"].browse(made["id"])
@@ -385,27 +385,27 @@ class TestWriting(ToolboxCase):
         self.assertEqual(message.author_id, self.employee.partner_id)
         self.assertEqual(message.subtype_id, self.env.ref("mail.mt_note"))
         self.refused(
-            "no discussion", "post_message", model="res.country", id=1, body="x"
+            "no discussion", "post_message", model="res.country", record_id=1, body="x"
         )
         self.refused(
             "at least one",
             "post_message",
             model="res.partner",
-            id=self.azure.id,
+            record_id=self.azure.id,
             body=" ",
         )
         self.refused(
             "at most",
             "post_message",
             model="res.partner",
-            id=self.azure.id,
+            record_id=self.azure.id,
             body="x" * 100_001,
         )
 
     def test_activity(self):
         arguments = {
             "model": "res.partner",
-            "id": self.azure.id,
+            "record_id": self.azure.id,
             "summary": "Call",
             "days": 3,
         }
@@ -437,7 +437,7 @@ class TestWriting(ToolboxCase):
             ({"user": "nobody"}, "no user nobody"),
             ({"summary": " "}, "short summary"),
             ({"days": 10**9}, "within ten years"),
-            ({"model": "res.country", "id": 1}, "no activities"),
+            ({"model": "res.country", "record_id": 1}, "no activities"),
         ):
             with self.subTest(str(more)):
                 self.refused(words, "schedule_activity", **{**arguments, **more})
