@@ -10,7 +10,13 @@
     "data": [
         "security/ir.model.access.csv",
         "security/steward_agent_security.xml",
+        "data/ir_cron_ledger_data.xml",
+        "views/steward_step_views.xml",
+        "views/steward_failure_views.xml",
+        "views/steward_metric_views.xml",
         "views/steward_agent_menus.xml",
+        "views/steward_ledger_menus.xml",
     ],
     "demo": [],
+    "uninstall_hook": "uninstall_hook",
 }
