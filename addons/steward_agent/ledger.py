@@ -215,7 +215,7 @@ class Entry:
         agent = self.by_code.get(kernel.code_of(name))
         if run and run["agent_id"]:
             if agent is None or agent.id != run["agent_id"]:
-                raise _ANOTHER_AGENT
+                raise Rejected(*_ANOTHER_AGENT)
         elif agent is None:
             agent = self._register(name)
         elif agent.kind != "external":
@@ -316,7 +316,7 @@ class Entry:
         for trace, told in reports.items():
             if trace not in self.runs:
                 for row in told:
-                    self._reject("runs", row["index"], _KEY_USED)
+                    self._reject("runs", row["index"], Rejected(*_KEY_USED))
             elif trace not in fresh or trace in lost:
                 changes[trace] = self._complete(self.runs[trace], told)
             else:
@@ -346,7 +346,7 @@ class Entry:
         changes = {}
         for row in told:
             if run["agent_id"] not in (None, row["agent_id"]):
-                self._reject("runs", row["index"], _ANOTHER_AGENT)
+                self._reject("runs", row["index"], Rejected(*_ANOTHER_AGENT))
                 continue
             more = kernel.complete(run, row)
             self.duplicates += not more
@@ -497,7 +497,7 @@ class Entry:
         for index, step in steps:
             run = self.runs.get(step["trace_id"])
             if run is None:
-                self._reject("steps", index, _KEY_USED)
+                self._reject("steps", index, Rejected(*_KEY_USED))
                 continue
             agent = self.agents.get(run["agent_id"])
             # until the agent is known: nothing that it may not want to be kept
@@ -664,8 +664,8 @@ def run_failure(company_id, agent, run_id, error, at):
     }
 
 
-_ANOTHER_AGENT = Rejected("agent", "agent: this run is another agent's")
-_KEY_USED = Rejected("key-used", "idempotency_key: another run has it")
+_ANOTHER_AGENT = ("agent", "agent: this run is another agent's")
+_KEY_USED = ("key-used", "idempotency_key: another run has it")
 
 
 def _discarded(keys, row):
