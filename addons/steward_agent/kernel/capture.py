@@ -6,7 +6,6 @@ handed in.
 
 import hashlib
 import json
-import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
@@ -79,7 +78,8 @@ class Capture(NamedTuple):
 
     def _text(self, value: Any, limit: int) -> str:
         if not isinstance(value, str):
-            value = json.dumps(self._stored(value), ensure_ascii=False)
+            value = _storable(self.redactor.redact_value(value), FULL)
+            value = json.dumps(value, ensure_ascii=False)
         if len(value) > limit:
             value = self.redactor.redact_text(value, limit)
         return clean(value)
@@ -104,7 +104,9 @@ class Capture(NamedTuple):
                 if isinstance(member, int | float)
             }
         if not self._is_plain(value):
-            value = self._stored(value)
+            value = _storable(self.redactor.redact_value(value), ATTRIBUTE)
+            if len(json.dumps(value)) > MAX_ATTRIBUTES * ATTRIBUTE:
+                value = {"…": "too much to be kept"}
         if dropped > 0:
             value["…"] = f"{dropped} more attributes were not kept"
         return value
@@ -120,17 +122,14 @@ class Capture(NamedTuple):
                 if len(member) > ATTRIBUTE:
                     return False
                 probe.append(member)
-            elif kind is int:
-                if not -MAX_INT <= member <= MAX_INT:
+            elif kind is int or kind is float:
+                if not -MAX_INT <= member <= MAX_INT:  # nor is NaN
                     return False
-            elif kind is not bool and not (kind is float and math.isfinite(member)):
+            elif kind is not bool:
                 return False
             probe.append(key)
         text = "\n".join(probe)
         return clean(text) == text and self.redactor.redact(text) == text
-
-    def _stored(self, value: Any) -> Any:
-        return _storable(self.redactor.redact_value(value))
 
 
 def hashed(text: str) -> str:
@@ -150,28 +149,29 @@ def _sensitive(sensitive: Callable[[str], str | None], key: str) -> bool:
     return sensitive(key) is not None
 
 
-def _storable(value: Any) -> Any:
-    """JSON that PostgreSQL holds and XML-RPC carries: no NUL, NaN, null, large int.
+def _storable(value: Any, limit: int) -> Any:
+    """JSON that PostgreSQL holds and XML-RPC carries: no NUL, NaN, null, large number.
 
-    >>> _storable({"a": None, 2: [None, 1, 2**40, float("nan")], "b": "x" * 3000})["2"]
-    ['', 1, '1099511627776', 'nan']
+    >>> _storable({"a": None, 2: [None, 1, 2**40, float("nan")]}, 10)
+    {'2': ['', 1, '1099511627776', 'nan']}
+    >>> _storable("a long text", 6)
+    'a long…'
     """
     match value:
         case str():
-            return clean(value if len(value) <= FULL else value[:FULL])
+            return clean(value if len(value) <= limit else f"{value[:limit]}…")
         case bool():
             return value
-        case int():
+        case int() | float():
+            # jsonb gives 3e9 back as a whole number
             return value if -MAX_INT <= value <= MAX_INT else str(value)
-        case float():
-            return value if math.isfinite(value) else str(value)
         case dict():
             return {
-                clean(str(key)[:ATTRIBUTE]): _storable(member)
+                clean(str(key)[:ATTRIBUTE]): _storable(member, limit)
                 for key, member in value.items()
                 if member is not None
             }
         case list() | tuple():
-            return ["" if item is None else _storable(item) for item in value]
+            return ["" if item is None else _storable(item, limit) for item in value]
         case _:
             return "" if value is None else clean(str(value))

@@ -51,8 +51,9 @@ class StewardMetric(models.Model):
     tokens_cached = fields.Float(digits=(18, 0), readonly=True)
     cost = fields.Float("Cost (USD)", digits=(18, 9), readonly=True)
     unpriced = fields.Integer("Steps without a known price", readonly=True)
-    latency = fields.Json("Latency of steps", readonly=True)
-    run_latency = fields.Json("Duration of runs", readonly=True)
+    # histograms hold numbers that XML-RPC cannot carry; see `_series`
+    latency = fields.Json("Latency of steps", groups=fields.NO_ACCESS)
+    run_latency = fields.Json("Duration of runs", groups=fields.NO_ACCESS)
 
     _one_row = models.UniqueIndex(
         "(company_id, COALESCE(agent_id, 0), model, tool, grain, start)"

@@ -93,6 +93,7 @@ class TestOverTheWire(HttpCase):
             self.assertGreaterEqual(status, 400)
         self.assertFalse(self.env["steward.run"].search([("trace_id", "=", "t1")]))
 
+    @mute_logger("odoo.addons.rpc.controllers.xmlrpc")
     def test_xmlrpc(self):
         batch = {
             "runs": [run(status="ok", output="done")],
