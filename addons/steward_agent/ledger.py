@@ -15,6 +15,8 @@ from odoo.tools import SQL
 
 from odoo.addons.steward.kernel import fingerprint as fingerprints
 from odoo.addons.steward.kernel.redactor import REDACTOR, sensitive_kind
+from odoo.addons.steward_llm.kernel.pricing import charge
+from odoo.addons.steward_llm.kernel.usage import Usage
 
 from .kernel import ledger as kernel
 from .kernel import tally as tallies
@@ -26,12 +28,6 @@ from .kernel.ledger import FAILED, Rejected
 MAX_AGENTS = 50  # that one account may register by reporting
 MODEL_KINDS = ("llm_inference", "embedding")  # steps that cost, whether told or not
 TRUSTED = ("step_key", "attempt", "iteration", "category", "fingerprint", "cost_source")
-
-try:
-    from odoo.addons.steward_llm.kernel.pricing import charge
-    from odoo.addons.steward_llm.kernel.usage import Usage
-except ImportError:
-    charge = None
 
 _CAPTURE = Capture(REDACTOR, sensitive_kind, fingerprints.parameterize)
 _fingerprint = lru_cache(4096)(fingerprints.fingerprint)
@@ -554,7 +550,7 @@ class Entry:
     def _price(self, steps):
         """What is told counts; else the price list's, asked once for each model."""
         quotes = {}
-        prices = charge and self.env["steward.price"].with_company(self.company)
+        prices = self.env["steward.price"].with_company(self.company)
         for step in steps:
             if step["cost"] is not None:
                 step["cost_source"] = step.get("cost_source") or "provided"
@@ -564,7 +560,7 @@ class Entry:
             if not tokens and step["kind"] not in MODEL_KINDS:
                 continue
             step["cost_source"] = "unknown"
-            if not tokens or not step["model"] or not charge:
+            if not tokens or not step["model"]:
                 continue
             key = (step["model"], step["provider"], step["started_at"].date())
             if key not in quotes:

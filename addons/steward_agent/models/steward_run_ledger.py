@@ -1,3 +1,4 @@
+import logging
 from datetime import UTC
 from functools import partial
 
@@ -11,6 +12,8 @@ from ..kernel.control import ENDED, VERDICTS
 from ..kernel.ledger import FAILED, MAX_ROWS
 from ..kernel.tally import MINUTE, floor
 from ..ledger import Entry, Reporter, run_failure
+
+_logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT = "5s"  # for another report of the same run
 JUDGED = ("verdict", "score", "comment", "intent", "judged_by_id", "judged_at")
@@ -156,25 +159,27 @@ class StewardRun(models.Model):
     @api.model
     def _charge(self, entry) -> None:
         """Count what the reported steps cost on the company's budgets."""
-        if not entry.costs or "steward.budget" not in self.env:
+        if not entry.costs:
             return
         providers = self._get_provider_ids({key[1] for key in entry.costs})
-        self.env["steward.budget"]._charge(
-            [
-                (
-                    {
-                        "company": entry.company.id,
-                        "user": entry.reporter.uid,
-                        "provider": providers.get(provider),
-                        "agent": agent,
-                        "model": model,
-                    },
-                    amount,
-                    at.replace(tzinfo=UTC),
-                )
-                for (agent, provider, model, *_), (amount, at) in entry.costs.items()
-            ]
-        )
+        costs = [
+            (
+                {
+                    "company": entry.company.id,
+                    "user": entry.reporter.uid,
+                    "provider": providers.get(provider),
+                    "agent": agent,
+                    "model": model,
+                },
+                amount,
+                at.replace(tzinfo=UTC),
+            )
+            for (agent, provider, model, *_), (amount, at) in entry.costs.items()
+        ]
+        try:
+            self.env["steward.budget"]._charge(costs)
+        except Exception:  # whatever it is: the report is written, and must be answered
+            _logger.exception("could not count the cost of a report on budgets")
 
     @api.model
     def _get_provider_ids(self, codes):
