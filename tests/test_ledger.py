@@ -1,12 +1,15 @@
 """Reporters on a real server: at the same time, killed, heard twice."""
 
 import json
+import os
+import re
+import subprocess
 import threading
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Odoo
+from conftest import ROOT, Odoo
 
 from house.settings import product_addons
 
@@ -98,9 +101,9 @@ def test_reporters_at_the_same_time(server, key):
     assert not any(answer["rejected"] for answer in answers)
     head, steps = figures(server, "crowd")
     assert head == steps == (total, total // 5, total * 10, total * 0.5)
-    assert server.sql("SELECT count(*) FROM steward_agent WHERE code = 'brand-new'") == [
-        (1,)
-    ]
+    assert server.sql(
+        "SELECT count(*) FROM steward_agent WHERE code = 'brand-new'"
+    ) == [(1,)]
     [(failures,)] = server.sql(
         "SELECT sum(f.times)::int FROM steward_failure f JOIN steward_run r"
         " ON r.id = f.last_run_id WHERE r.trace_id = 'crowd'"
@@ -188,3 +191,29 @@ def test_retention_beside_a_reader(server, key, databases, database):
     finally:
         reader.close()
     assert server.sql("SELECT to_regclass(%s)::text", old) == [(None,)]
+
+
+def test_examples_of_the_documentation(server, key, database):
+    """They work as they stand there."""
+    text = (ROOT / "docs" / "ledger.md").read_text()
+    curl = re.search(r"    (curl.*?)\n\n", text, re.DOTALL)[1]
+    curl = curl.replace("https://odoo.example.com", server.url)
+    header = f'-H "X-Odoo-Database: {database}"'  # this server has several
+    done = subprocess.run(
+        ["sh", "-c", curl.replace("curl -s", f"curl -s {header}")],
+        env={**os.environ, "STEWARD_KEY": key},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert json.loads(done.stdout)["steps"] == 1
+    [(user_id,)] = server.sql("SELECT id FROM res_users WHERE login = 'admin'")
+    names = {"url": server.url, "key": key, "user_id": user_id, "database": database}
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, names)
+        assert not names["answer"]["rejected"], names["answer"]
+    assert figures(server, "t1")[0][0] == 2
+    for line in re.findall(r"^    (call\(.*)$", text, re.MULTILINE):
+        assert eval(line, names)["trace_id"] == "t1"

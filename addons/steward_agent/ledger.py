@@ -11,12 +11,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from odoo.tools import SQL
-
 from odoo.addons.steward.kernel import fingerprint as fingerprints
 from odoo.addons.steward.kernel.redactor import REDACTOR, sensitive_kind
 from odoo.addons.steward_llm.kernel.pricing import charge
 from odoo.addons.steward_llm.kernel.usage import Usage
+from odoo.tools import SQL
 
 from .kernel import ledger as kernel
 from .kernel import tally as tallies

@@ -28,15 +28,24 @@ _SIGNS: Final = [
     ("budget", r"budget|billing|credit.balance|payment.required|\b402\b"),
     ("context", r"context.(?:length|window)|maximum.context|too.many.tokens"),
     ("context", r"token.limit|prompt.is.too.long|MissingError|does.not.exist.or.has"),
-    ("prompt", r"content.(?:filter|policy)|OutputParser|ModelBehavior|refus(?:al|ed.to)"),
+    (
+        "prompt",
+        r"content.(?:filter|policy)|OutputParser|ModelBehavior|refus(?:al|ed.to)",
+    ),
     ("prompt", r"invalid.(?:output|answer)|no.valid.json|structured.output"),
     ("rights", r"STEWARD-(?:REFUSED|ADDRESS|SECRET)|AccessError|AccessDenied"),
     ("rights", r"PermissionError|PermissionDenied|Forbidden|Unauthori[sz]ed"),
     ("rights", r"access.denied|not.allowed|invalid.api.key|\b40[13]\b"),
     ("external", r"STEWARD-(?:EXTERNAL|REMOTE|TIMED|UNREACH|BAD-ANSWER|RATE|OCCUPIED)"),
     ("external", r"STEWARD-(?:LOCKED|CIRCUIT|RETRY)|time.?d?.?out|rate.?limit"),
-    ("external", r"connect(?:ion)?.?(?:error|reset|refused|abort)|unreachable|SSLError"),
-    ("external", r"unavailable|overloaded|bad.gateway|name.resolution|\b(?:429|5\d\d)\b"),
+    (
+        "external",
+        r"connect(?:ion)?.?(?:error|reset|refused|abort)|unreachable|SSLError",
+    ),
+    (
+        "external",
+        r"unavailable|overloaded|bad.gateway|name.resolution|\b(?:429|5\d\d)\b",
+    ),
     ("tool", r"STEWARD-INVALID|UserError|ValidationError|unknown.(?:field|tool)"),
     ("tool", r"invalid.(?:domain|argument|parameter)|missing.\d*.?required|\b404\b"),
 ]
@@ -54,7 +63,7 @@ def category_of(error_type: str | None, message: str | None, kind: str = "") -> 
     >>> category_of("KeyError", "'partner'"), category_of("KeyError", "", "tool_call")
     ('bug', 'tool')
     """
-    words = f"{error_type or ''} {(message or '')[: MESSAGE_LIMIT]}"
+    words = f"{error_type or ''} {(message or '')[:MESSAGE_LIMIT]}"
     for category, sign in _RULES:
         if sign.search(words):
             return category
@@ -95,4 +104,3 @@ def policy(category: str) -> Policy:
     Policy(retries=0, wait=0.0, fallback=False, degrade=False)
     """
     return _POLICIES[category]
-

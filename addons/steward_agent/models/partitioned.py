@@ -3,9 +3,8 @@ from datetime import date
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
-from odoo.tools import SQL, sql
-
 from odoo.addons.steward.exceptions import Locked
+from odoo.tools import SQL, sql
 
 
 class StewardPartitioned(models.AbstractModel):

@@ -3,10 +3,9 @@ from datetime import UTC
 from functools import partial
 
 from odoo import api, fields, models
+from odoo.addons.steward.exceptions import Invalid
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
-
-from odoo.addons.steward.exceptions import Invalid
 
 from ..kernel.control import ENDED, VERDICTS
 from ..kernel.ledger import FAILED, MAX_ROWS

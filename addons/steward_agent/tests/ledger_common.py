@@ -27,7 +27,9 @@ class LedgerCase(TransactionCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.users = {
-            role: new_test_user(cls.env, f"ledger_{role}", groups=f"steward.group_{role}")
+            role: new_test_user(
+                cls.env, f"ledger_{role}", groups=f"steward.group_{role}"
+            )
             for role in ("agent", "viewer", "operator", "reviewer")
         }
         cls.users["employee"] = new_test_user(cls.env, "ledger_employee")

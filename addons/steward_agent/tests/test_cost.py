@@ -39,7 +39,11 @@ class TestCost(LedgerCase):
         return sum(self.budget.period_ids.mapped("spent"))
 
     def test_told_before_computed_before_unknown(self):
-        usage = {"tokens_in": 1_000_000, "tokens_out": 100_000, "tokens_cached": 500_000}
+        usage = {
+            "tokens_in": 1_000_000,
+            "tokens_out": 100_000,
+            "tokens_cached": 500_000,
+        }
         self.accept(
             run(),
             self.inference("computed", **usage),
@@ -107,5 +111,7 @@ class TestCost(LedgerCase):
             return quote(model, *arguments)
 
         with patch.object(prices, "_quote", counted):
-            self.accept(run(), *(self.inference(f"{n}", tokens_in=n + 1) for n in range(50)))
+            self.accept(
+                run(), *(self.inference(f"{n}", tokens_in=n + 1) for n in range(50))
+            )
         self.assertEqual(asked, ["house-model"])

@@ -1,7 +1,6 @@
+from odoo.addons.steward.exceptions import Invalid
 from odoo.exceptions import AccessError
 from odoo.tests import new_test_user
-
-from odoo.addons.steward.exceptions import Invalid
 
 from .ledger_common import LedgerCase, run
 

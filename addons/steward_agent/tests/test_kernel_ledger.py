@@ -29,8 +29,10 @@ anything = st.recursive(
     | st.floats()
     | st.text()
     | st.sampled_from(["ok", "error", "tool_call", "2026-01-01", "t1"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 

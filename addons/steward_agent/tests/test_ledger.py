@@ -3,10 +3,9 @@ from datetime import datetime, timedelta
 from unittest.mock import patch
 
 from odoo import fields
+from odoo.addons.steward.exceptions import Invalid, Refused
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user
-
-from odoo.addons.steward.exceptions import Invalid, Refused
 
 from .ledger_common import NOON, LedgerCase, run, step
 
@@ -85,12 +84,16 @@ class TestReport(LedgerCase):
             )
         )
         head = self.run_of()
-        self.assertEqual((head.state, head.task, head.output), ("completed", "first", "done"))
+        self.assertEqual(
+            (head.state, head.task, head.output), ("completed", "first", "done")
+        )
         self.assertEqual(head.duration_ms, 3000)
         answer = self.accept(run(status="error", error="no", output="other"))
         self.assertEqual((answer["runs"], answer["duplicates"]), (0, 1))
         self.env.invalidate_all()
-        self.assertEqual((head.state, head.output, head.error), ("completed", "done", False))
+        self.assertEqual(
+            (head.state, head.output, head.error), ("completed", "done", False)
+        )
 
     def test_state_set_by_us_stays(self):
         self.accept(run())
@@ -124,9 +127,7 @@ class TestReport(LedgerCase):
         self.assertEqual(head.started_at, datetime(2026, 11, 21, 11, 59, 59))
         self.assertEqual(head.step_ids.agent_id, head.agent_id)
         [totals] = self.totals()
-        self.assertEqual(
-            (totals["runs"], totals["steps"], totals["cost"]), (1, 2, 2)
-        )
+        self.assertEqual((totals["runs"], totals["steps"], totals["cost"]), (1, 2, 2))
 
     def test_late_steps_go_to_the_month_of_the_run(self):
         self.accept(run())
@@ -178,7 +179,10 @@ class TestReport(LedgerCase):
 
     def test_no_batch_at_all(self):
         for batch in (None, [], "runs", {"runs": 1}, {"steps": {}}, 7):
-            with self.subTest(batch), self.assertRaisesRegex(Invalid, "STEWARD-INVALID"):
+            with (
+                self.subTest(batch),
+                self.assertRaisesRegex(Invalid, "STEWARD-INVALID"),
+            ):
                 self.runs.with_user(self.users["operator"]).report(batch)
         with self.assertRaisesRegex(Invalid, "at most 5000 steps"):
             self.report(runs=[], steps=[step()] * 5001)
@@ -270,7 +274,9 @@ class TestReport(LedgerCase):
         self.assertTrue(found["hashed"].input.startswith("sha256:"))
         self.assertTrue(found["hashed"].run_id.output.startswith("sha256:"))
         for setting in ("none", "hashed"):
-            self.assertEqual(found[setting].attributes, {"temperature": 0.5, "ok": True})
+            self.assertEqual(
+                found[setting].attributes, {"temperature": 0.5, "ok": True}
+            )
             self.assertEqual(found[setting].error_message, "no order <num> for <email>")
         for setting in ("truncated", "full"):
             self.assertEqual(found[setting].input, "key [redacted:key] for Bob")
@@ -292,7 +298,10 @@ class TestReport(LedgerCase):
                 output={"password": "hunter2", "list": [SECRET]},
                 error_type=f"api_key={SECRET}",
                 error_message=SECRET,
-                attributes={"authorization": "x1", "deep": {"token": "x2", "a": SECRET}},
+                attributes={
+                    "authorization": "x1",
+                    "deep": {"token": "x2", "a": SECRET},
+                },
             ),
         )
         self.env.cr.execute("SELECT row_to_json(s)::text FROM steward_step s")
@@ -425,7 +434,12 @@ class TestReport(LedgerCase):
         self.assertEqual(other.agent_id.company_id, company)
         self.assertNotEqual(ours.agent_id, other.agent_id)
         self.assertEqual((ours.step_count, other.step_count), (1, 1))
-        for name in ("steward.step", "steward.metric", "steward.failure", "steward.run"):
+        for name in (
+            "steward.step",
+            "steward.metric",
+            "steward.failure",
+            "steward.run",
+        ):
             seen = self.env[name].with_user(self.users["there"]).search([])
             self.assertLessEqual(seen.company_id, company, name)
 

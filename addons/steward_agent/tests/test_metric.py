@@ -126,9 +126,7 @@ class TestMetric(LedgerCase):
         self.fill(self.now - timedelta(minutes=5), "t1")
         with self.enter_registry_test_mode():
             self.env.ref("steward_agent.cron_merge_metrics").method_direct_trigger()
-        self.assertFalse(
-            self.env["steward.metric"].search([("is_delta", "=", True)])
-        )
+        self.assertFalse(self.env["steward.metric"].search([("is_delta", "=", True)]))
 
     def test_queries_use_the_index(self):
         self.env.cr.execute(

@@ -6,9 +6,8 @@ from dateutil.relativedelta import relativedelta
 from psycopg2.errors import LockNotAvailable, UniqueViolation
 
 from odoo import fields
-from odoo.tools import mute_logger, sql
-
 from odoo.addons.steward.exceptions import converted
+from odoo.tools import mute_logger, sql
 
 from .ledger_common import LedgerCase, run, step
 
@@ -108,7 +107,7 @@ class TestPartitioned(LedgerCase):
         with self.assertRaises(UniqueViolation), mute_logger("odoo.sql_db"):
             self.env.cr.execute(
                 "INSERT INTO steward_step SELECT (jsonb_populate_record(s,"
-                " '{\"span_id\": \"x\"}')).* FROM steward_step s"
+                ' \'{"span_id": "x"}\')).* FROM steward_step s'
             )
 
     def test_pruning_and_indexes(self):
@@ -159,9 +158,7 @@ class TestPartitioned(LedgerCase):
                 self.env.ref("steward_agent.cron_partitions").method_direct_trigger()
         self.assertIn("steward_step_202501", self.partitions())
         cron = self.env.ref("steward_agent.cron_partitions")
-        self.assertTrue(
-            self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)])
-        )
+        self.assertTrue(self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)]))
 
     def test_months_are_kept_at_least_one(self):
         self.env["ir.config_parameter"].set_param("steward.ledger.months", "-3")

@@ -6,17 +6,24 @@ not here, or no longer there, fails the test. Roles: see steward/security.
 
 MATRIX = {
     # model: (employee, agent, viewer, operator, reviewer, administrator)
+    "steward.agent": ("", "", "r", "r", "r", "rwcd"),
     "steward.budget": ("", "", "r", "r", "r", "rwcd"),
     "steward.budget.period": ("", "", "r", "r", "r", "r"),
     "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
+    "steward.failure": ("", "", "r", "r", "r", "r"),
     "steward.job.failure": ("", "", "", "r", "", "r"),
+    "steward.metric": ("", "", "r", "r", "r", "r"),
     "steward.model": ("", "", "r", "r", "r", "rwcd"),
     "steward.model.fallback": ("", "", "r", "r", "r", "rwcd"),
+    "steward.playbook": ("", "", "r", "r", "r", "rwcd"),
     "steward.pool": ("", "", "r", "r", "r", "rwcd"),
     "steward.price": ("", "", "r", "r", "r", "rwcd"),
     "steward.provider": ("", "", "r", "r", "r", "rwcd"),
     "steward.rate.limit": ("", "", "r", "r", "r", "rwcd"),
     "steward.reservation": ("", "", "r", "r", "r", "r"),
+    "steward.run": ("", "", "r", "r", "r", "r"),
     "steward.secret": ("", "", "", "r", "", "rwcd"),
+    "steward.step": ("", "", "r", "r", "r", "r"),
+    "steward.tool": ("", "", "r", "r", "r", "rwcd"),
     "steward.usage": ("", "", "r", "r", "r", "r"),
 }
