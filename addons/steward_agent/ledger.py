@@ -230,7 +230,7 @@ class Entry:
         self._load_agents({code})
         if code in self.by_code:
             return self._agent_for(name, None)
-        # sudo: steward.agent - reporting is what registers an agent that works elsewhere
+        # sudo: steward.agent - reporting registers an agent that works elsewhere
         agents = self.env["steward.agent"].sudo().with_context(active_test=False)
         owner = not self.reporter.any_agent and self.reporter.uid
         if owner and agents.search_count([("user_id", "=", owner)]) >= MAX_AGENTS:

@@ -50,7 +50,7 @@ FAILED: Final = frozenset({"failed", "timed_out", "lost"})
 
 MAX_ROWS: Final = 5000  # runs and steps of one report, each
 MAX_AHEAD: Final = timedelta(days=1)  # of a reporter's clock
-OLDEST: Final = datetime(2000, 1, 1)
+OLDEST: Final = datetime.fromisoformat("2000-01-01")
 MAX_INT: Final = 2**31 - 1  # what XML-RPC can carry, and our columns hold
 MAX_MS: Final = 1e12  # 31 years
 MAX_COST: Final = Decimal(1_000_000)  # dollars of one step

@@ -55,35 +55,37 @@ class StewardFailure(models.Model):
     @api.model
     def _get_words(self, category):
         """What happened and what to do, for people; hook."""
-        _ = self.env._
+        env = self.env
         return {
             "prompt": (
-                _("The model did not answer %(place)s as it was asked to."),
-                _("Say more exactly what the answer should look like."),
+                env._("The model did not answer %(place)s as it was asked to."),
+                env._("Say more exactly what the answer should look like."),
             ),
             "tool": (
-                _("%(place)s could not work with what it was given."),
-                _("Look at its input; correct the tool's description or the data."),
+                env._("%(place)s could not work with what it was given."),
+                env._("Look at its input; correct the tool's description or the data."),
             ),
             "context": (
-                _("%(place)s had too much to read, or missed what it needed."),
-                _("Give the agent less, or other, documents and records."),
+                env._("%(place)s had too much to read, or missed what it needed."),
+                env._("Give the agent less, or other, documents and records."),
             ),
             "external": (
-                _("A service that %(place)s needs did not answer as it should."),
-                _("It is tried again by itself. If it stays so, ask its operator."),
+                env._("A service that %(place)s needs did not answer as it should."),
+                env._("It is tried again by itself. If it stays so, ask its operator."),
             ),
             "budget": (
-                _("There was no money left for %(place)s."),
-                _("Raise the budget or the account's limit, or take a cheaper model."),
+                env._("There was no money left for %(place)s."),
+                env._(
+                    "Raise the budget or the account's limit, or take a cheaper model."
+                ),
             ),
             "rights": (
-                _("The agent's user may not do what %(place)s needs."),
-                _("Give that user the right, if the agent should do this."),
+                env._("The agent's user may not do what %(place)s needs."),
+                env._("Give that user the right, if the agent should do this."),
             ),
             "bug": (
-                _("The program made a mistake in %(place)s."),
-                _("Tell its author; the technical detail is what they need."),
+                env._("The program made a mistake in %(place)s."),
+                env._("Tell its author; the technical detail is what they need."),
             ),
         }[category]
 

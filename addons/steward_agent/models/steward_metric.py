@@ -240,7 +240,7 @@ class StewardMetric(models.Model):
                    AND start >= %(start)s AND start < %(end)s
             )
             """,
-            # a constant where it is one: the planner then knows how few groups there are
+            # a constant where it is one: the planner then knows of how few groups
             bucket=(
                 SQL("%s::timestamp", start)
                 if start + step >= end

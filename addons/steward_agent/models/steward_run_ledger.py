@@ -53,8 +53,8 @@ class StewardRun(models.Model):
         :param batch: ``{"runs": [...], "steps": [...]}``, at most 5,000 of each; the
             fields are described in the documentation of the ledger
         :return: ``{"runs", "steps", "duplicates"}`` as numbers of what was written or
-            known before, ``"rejected"``: ``[{"index", "where", "code", "reason"}]``, and
-            ``"control"``: the states that are wished for, by trace, if there are any
+            known before, ``"rejected"``: ``[{"index", "where", "code", "reason"}]``,
+            and ``"control"``: the states that are wished for, by trace, if there are any
         """
         reporter = self._get_reporter()
         runs, steps = self._get_rows(batch)
@@ -85,7 +85,7 @@ class StewardRun(models.Model):
         return answer
 
     def _count_ended(self) -> None:
-        """Count runs that ended here; for the executor, with the change of the state."""
+        """Count runs that ended here; for the executor, as it changes the state."""
         metrics = self.env["steward.metric"]
         tally = metrics._tally()
         failures = []
@@ -105,7 +105,7 @@ class StewardRun(models.Model):
         self._count_failures_later(failures)
 
     def _count_failures_later(self, failures):
-        """Count after the commit: the rows are shared, and our transaction may be long."""
+        """Count after the commit: the rows are shared, our transaction may be long."""
         if failures:
             count = partial(_count_failures, self.env["steward.failure"], failures)
             self.env.cr.postcommit.add(count)

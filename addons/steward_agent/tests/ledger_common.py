@@ -1,7 +1,10 @@
 """Builders of reports; other addons may use them, too."""
 
+from datetime import datetime
+
 from odoo.tests import TransactionCase, new_test_user
 
+at = datetime.fromisoformat  # a moment in UTC without a zone, as Odoo has them
 NOON = "2026-11-21T12:00:00Z"
 
 
@@ -54,7 +57,7 @@ class LedgerCase(TransactionCase):
         self.assertEqual(answer["rejected"], [])
         return answer
 
-    def assertSerializable(self, value):
+    def assertSerializable(self, value):  # noqa: N802 - as unittest names them
         """Whether XML-RPC could carry it."""
         if isinstance(value, dict):
             for key, member in value.items():

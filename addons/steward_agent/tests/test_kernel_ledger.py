@@ -1,6 +1,6 @@
 import json
 import math
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +19,9 @@ from ..kernel.ledger import (
     read_run,
     read_step,
 )
-from .ledger_common import run, step
+from .ledger_common import at, run, step
 
-NOW = datetime(2026, 11, 21, 13)
+NOW = at("2026-11-21T13:00")
 anything = st.recursive(
     st.none()
     | st.booleans()
@@ -107,7 +107,7 @@ class TestLedger(BaseCase):
             "1795262400000.9",
         ):
             told = read_step(step(started_at=value), NOW)["started_at"]
-            self.assertEqual(told, datetime(2026, 11, 21, 12), value)
+            self.assertEqual(told, at("2026-11-21T12:00"), value)
         ahead = NOW + timedelta(hours=23)
         told = read_step(step(started_at=ahead.isoformat()), NOW)["started_at"]
         self.assertEqual(told, NOW)
@@ -143,5 +143,5 @@ class TestLedger(BaseCase):
         old = {"state": "running", "started_at": NOW, "placeholder": True}
         told = read_run(run(status="ok", ended_at="2026-11-21T12:00:02Z"), NOW)
         changes = complete(old, told)
-        self.assertEqual(changes["started_at"], datetime(2026, 11, 21, 12))
+        self.assertEqual(changes["started_at"], at("2026-11-21T12:00"))
         self.assertEqual(changes["duration_ms"], 2000)

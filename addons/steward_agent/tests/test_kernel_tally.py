@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from hypothesis import given
@@ -9,6 +9,7 @@ from odoo.addons.steward.tests import kernel_common  # noqa: F401
 from odoo.tests import BaseCase
 
 from ..kernel.tally import COUNTS, DAY, HOUR, MINUTE, Tally, floor, place
+from .ledger_common import at
 
 tokens = st.none() | st.integers(0, 1000)
 steps = st.lists(
@@ -68,9 +69,9 @@ class TestTally(BaseCase):
         self.assertEqual(told["b"]["run_latency"]["count"], 1)
         self.assertIsNone(told["b"]["latency"])
 
-    @given(st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1)), st.integers(0))
+    @given(st.datetimes(at("2000-01-01"), at("2040-01-01")), st.integers(0))
     def test_place_only_ever_gets_coarser(self, start, later):
-        now = datetime(2040, 1, 2)
+        now = at("2040-01-02")
         grain, begins = place(start, now)
         self.assertLessEqual(begins, start)
         self.assertEqual(place(begins, now), (grain, begins))
@@ -78,7 +79,7 @@ class TestTally(BaseCase):
         self.assertGreaterEqual(place(start, later)[0], grain)
 
     def test_floor(self):
-        moment = datetime(2026, 11, 21, 12, 34, 56, 789)
-        self.assertEqual(floor(moment, MINUTE), datetime(2026, 11, 21, 12, 34))
-        self.assertEqual(floor(moment, HOUR), datetime(2026, 11, 21, 12))
-        self.assertEqual(floor(moment, DAY), datetime(2026, 11, 21))
+        moment = at("2026-11-21T12:34:56.000789")
+        self.assertEqual(floor(moment, MINUTE), at("2026-11-21T12:34"))
+        self.assertEqual(floor(moment, HOUR), at("2026-11-21T12:00"))
+        self.assertEqual(floor(moment, DAY), at("2026-11-21"))

@@ -1,5 +1,5 @@
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import fields
@@ -7,7 +7,7 @@ from odoo.addons.steward.exceptions import Invalid, Refused
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user
 
-from .ledger_common import NOON, LedgerCase, run, step
+from .ledger_common import NOON, LedgerCase, at, run, step
 
 SECRET = "sk-" + "a1B2" * 10
 
@@ -124,7 +124,7 @@ class TestReport(LedgerCase):
         self.env.invalidate_all()
         self.assertEqual(head.agent_id.code, "invoices")
         self.assertEqual(head.state, "completed")
-        self.assertEqual(head.started_at, datetime(2026, 11, 21, 11, 59, 59))
+        self.assertEqual(head.started_at, at("2026-11-21T11:59:59"))
         self.assertEqual(head.step_ids.agent_id, head.agent_id)
         [totals] = self.totals()
         self.assertEqual((totals["runs"], totals["steps"], totals["cost"]), (1, 2, 2))
@@ -356,7 +356,7 @@ class TestReport(LedgerCase):
 
     def totals(self, **how):
         metrics = self.env["steward.metric"]
-        return metrics._totals(datetime(2026, 11, 1), datetime(2026, 12, 1), **how)
+        return metrics._totals(at("2026-11-01"), at("2026-12-01"), **how)
 
     # -- who may -------------------------------------------------------------------
 
@@ -560,7 +560,7 @@ class TestOwnRuns(LedgerCase):
         self.run._count_ended()
         self.env.cr.postcommit.run()
         [totals] = self.env["steward.metric"]._totals(
-            datetime(2026, 11, 21), datetime(2026, 11, 22)
+            at("2026-11-21"), at("2026-11-22")
         )
         self.assertEqual((totals["runs"], totals["failures"]), (1, 1))
         self.assertEqual(self.run.category, "budget")

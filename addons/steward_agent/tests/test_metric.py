@@ -1,9 +1,9 @@
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from odoo import fields
 from odoo.exceptions import AccessError
 
-from .ledger_common import LedgerCase, run, step
+from .ledger_common import LedgerCase, at, run, step
 
 
 class TestMetric(LedgerCase):
@@ -12,12 +12,17 @@ class TestMetric(LedgerCase):
         self.metrics = self.env["steward.metric"].with_user(self.users["viewer"])
         self.now = fields.Datetime.now().replace(second=0)
 
-    def at(self, moment):
+    def told_at(self, moment):
         return f"{moment.isoformat()}Z"
 
     def fill(self, moment, trace, agent="Invoices", **more):
         self.accept(
-            run(trace, agent, started_at=self.at(moment), ended_at=self.at(moment)),
+            run(
+                trace,
+                agent,
+                started_at=self.told_at(moment),
+                ended_at=self.told_at(moment),
+            ),
             step(
                 *("m", trace),
                 kind="llm_inference",
@@ -28,14 +33,16 @@ class TestMetric(LedgerCase):
                 tokens_cached=50,
                 cost="0.01",
                 duration_ms=800,
-                started_at=self.at(moment),
+                started_at=self.told_at(moment),
             ),
-            step("u", trace, kind="embedding", model="e", started_at=self.at(moment)),
+            step(
+                "u", trace, kind="embedding", model="e", started_at=self.told_at(moment)
+            ),
             step(
                 *("t", trace),
                 error_message="no",
                 duration_ms=20,
-                started_at=self.at(moment),
+                started_at=self.told_at(moment),
                 **more,
             ),
         )
@@ -150,7 +157,7 @@ class TestMetric(LedgerCase):
         for role in ("employee", "agent"):
             with self.subTest(role), self.assertRaises(AccessError):
                 self.metrics.with_user(self.users[role])._totals(
-                    datetime(2026, 1, 1), self.now
+                    at("2026-01-01"), self.now
                 )
 
     def test_another_companys(self):

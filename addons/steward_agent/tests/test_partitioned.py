@@ -3,7 +3,7 @@ from datetime import date
 from unittest.mock import patch
 
 from dateutil.relativedelta import relativedelta
-from psycopg2.errors import LockNotAvailable, UniqueViolation
+from psycopg2.errors import LockNotAvailable, NotNullViolation, UniqueViolation
 
 from odoo import fields
 from odoo.addons.steward.exceptions import converted
@@ -63,12 +63,11 @@ class TestPartitioned(LedgerCase):
         self.assertIn("iteration", sql.table_columns(self.env.cr, "steward_step"))
 
     def test_required_columns(self):
-        with self.assertRaises(Exception), mute_logger("odoo.sql_db"):
-            with self.env.cr.savepoint():
-                self.env.cr.execute(
-                    "INSERT INTO steward_step (period, run_id) VALUES (%s, 1)",
-                    [self.this_month],
-                )
+        with self.assertRaises(NotNullViolation), mute_logger("odoo.sql_db"):
+            self.env.cr.execute(
+                "INSERT INTO steward_step (period, run_id) VALUES (%s, 1)",
+                [self.this_month],
+            )
 
     def test_uninstall(self):
         self.steps._drop_table()
