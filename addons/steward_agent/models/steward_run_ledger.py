@@ -53,8 +53,8 @@ class StewardRun(models.Model):
         :param batch: ``{"runs": [...], "steps": [...]}``, at most 5,000 of each; the
             fields are described in the documentation of the ledger
         :return: ``{"runs", "steps", "duplicates"}`` as numbers of what was written or
-            known before,
-            ``"rejected"``: ``[{"index", "where", "code", "reason"}]``, and ``"control"``: the states that are wished for, by trace, if there are any
+            known before, ``"rejected"``: ``[{"index", "where", "code", "reason"}]``,
+            and ``"control"``: by trace the states wished for, if there are any
         """
         reporter = self._get_reporter()
         runs, steps = self._get_rows(batch)
