@@ -29,7 +29,6 @@ class StewardMetric(models.Model):
     _inherit = "steward"
     _description = "Figures of a Minute"
     _order = "start desc, id desc"
-    _rec_name = "start"
     _log_access = False
 
     company_id = fields.Many2one("res.company", required=True, readonly=True)

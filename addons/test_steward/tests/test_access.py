@@ -1,3 +1,4 @@
+from odoo import fields
 from odoo.tests import TransactionCase, new_test_user, tagged
 
 from .access_matrix import MATRIX
@@ -88,7 +89,27 @@ class TestAccessMatrix(TransactionCase):
             provider = self.env["steward.provider"]
             theirs = self.minimal(provider, f"{name}-provider", company)
             return {"name": name, "provider_id": provider.create(theirs).id}
+        ledger = {"company_id": (company or self.env.company).id}
         return values | {
+            "steward.agent": {"code": name},
+            "steward.failure": {**ledger, "fingerprint": name, "category": "bug"},
+            "steward.metric": {**ledger, "grain": "1", "start": "2026-11-21 12:00:00"},
+            "steward.playbook": {"code": name, "text": "steps: []"},
+            "steward.run": {
+                **ledger,
+                "month": "2026-11-01",
+                "source": "reported",
+                "state": "running",
+            },
+            "steward.step": {
+                **ledger,
+                "period": fields.Date.today().replace(day=1),
+                "run_id": 1,
+                "span_id": name,
+                "kind": "other",
+                "status": "ok",
+                "started_at": "2026-11-21 12:00:00",
+            },
             "steward.budget": {"limit_amount": 1},
             "steward.price": {"rate_input": 1},
             "steward.provider": {"code": name},
