@@ -85,6 +85,14 @@ def test_kernel_without_odoo(tmp_path, line):
     assert len(lint.floors(root)) == 1
 
 
+def test_kernels_may_know_kernels(tmp_path):
+    line = "from odoo.addons.steward.kernel.schema import load\n"
+    manifest = {"addons/steward/__manifest__.py": "{}"}
+    assert not lint.floors(
+        tree(tmp_path, {**manifest, "addons/steward/kernel/a.py": line})
+    )
+
+
 def test_action_without_help(tmp_path):
     xml = '<record id="a" model="ir.actions.act_window"><field name="name"/></record>'
     assert lint.views(tree(tmp_path, {"addons/x/views/a.xml": xml}))

@@ -87,6 +87,19 @@ class SchemaProblem(ValueError):
         self.problem = problem
 
 
+class Problems(ValueError):
+    """All that keeps a document from being used, in the order of its lines.
+
+    >>> print(Problems([Problem(3, 5, "", "one"), Problem(1, 1, "", "two")]))
+    line 1, column 1: two
+    line 3, column 5: one
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(set(problems))[:MAX_PROBLEMS]
+        super().__init__("\n".join(map(str, self.problems)))
+
+
 @dataclass(frozen=True)
 class Document:
     r"""What was read, and where each part of it stands.

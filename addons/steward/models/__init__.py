@@ -4,6 +4,7 @@ from . import res_company
 from . import res_config_settings
 from . import res_users
 from . import steward
+from . import steward_version
 from . import steward_shared
 from . import steward_circuit
 from . import steward_job_failure

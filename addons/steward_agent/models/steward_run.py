@@ -11,6 +11,15 @@ class StewardRun(models.Model):
     _description = "Run"
     _order = "id desc"
     _rec_name = "trace_id"
+    # all of it is written by the ledger and the executor; nobody forges a run
+    _steward_own_fields = (
+        *("trace_id", "company_id", "month", "agent_id", "agent_name", "source"),
+        *("user_id", "idempotency_key", "task", "input", "output", "state", "reason"),
+        *("started_at", "ended_at", "duration_ms", "step_count", "error_count"),
+        *("tokens_in", "tokens_out", "tokens_cached", "cost", "unpriced_count"),
+        *("error", "category", "fingerprint", "verdict", "score", "comment"),
+        *("intent", "judged_by_id", "judged_at", "fence", "worker", "lease_until"),
+    )
 
     # who and where: denormalised, so that the past stays what it was
     trace_id = fields.Char("Trace", required=True, readonly=True)
@@ -32,19 +41,12 @@ class StewardRun(models.Model):
 
     # what
     task = fields.Text(readonly=True)
-    input = fields.Json(readonly=True)
+    input = fields.Text(readonly=True)
     output = fields.Text(readonly=True)
 
     # how it stands
     state = fields.Selection(STATES, required=True, readonly=True)
-    desired_state = fields.Selection(
-        [("running", "Go on"), ("paused", "Pause"), ("terminated", "Stop")],
-        readonly=True,
-        help="What a person asked for; empty when it is so already.",
-    )
-    control_version = fields.Integer(readonly=True, default=0)
     reason = fields.Char(readonly=True, help="Why it is in this state.")
-    desired_model = fields.Char(readonly=True)
     started_at = fields.Datetime(readonly=True)
     ended_at = fields.Datetime(readonly=True)
     duration_ms = fields.Float(readonly=True)
@@ -71,17 +73,6 @@ class StewardRun(models.Model):
     intent = fields.Text("What was meant", readonly=True)
     judged_by_id = fields.Many2one("res.users", "Judged by", readonly=True)
     judged_at = fields.Datetime(readonly=True)
-
-    # of runs that run here: the executor's own
-    playbook_version_id = fields.Integer(readonly=True)
-    position = fields.Json(groups=fields.NO_ACCESS)
-    fence = fields.Integer(readonly=True, default=0)
-    lease_until = fields.Datetime(readonly=True)
-    waits_for = fields.Selection(
-        [("person", "A person"), ("time", "Its time"), ("retry", "The next try")],
-        readonly=True,
-    )
-    wakes_at = fields.Datetime(readonly=True)
 
     # nobody can squat on, or write into, another company's trace
     _trace_uniq = models.UniqueIndex("(company_id, trace_id)")

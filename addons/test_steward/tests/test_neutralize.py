@@ -21,7 +21,12 @@ SCHEDULES = re.compile(r"schedule|cron|interval|next|every|due|run_at|planned")
 MAGIC = {"create_date", "write_date", "create_uid", "write_uid", "id"}
 
 # (model, field) -> why it may stay as it is
-HARMLESS_FIELDS: dict[tuple[str, str], str] = {}
+HARMLESS_FIELDS: dict[tuple[str, str], str] = {
+    ("steward.agent", "schedule_every"): "schedule_on is off",
+    ("steward.agent", "schedule_task"): "schedule_on is off",
+    ("steward.agent", "schedule_failed"): "a sentence for people",
+    ("steward.run", "idempotency_key"): "names a call, proves nothing",
+}
 # key of ir.config_parameter -> why it may stay as it is
 HARMLESS_PARAMETERS = {
     "steward.contact_id": "the id of a user",

@@ -1,0 +1,391 @@
+"""Does what a machine decides: one step, one transaction, one checkpoint.
+
+A worker holds a *claim* on a run. Its fence is a number that grows with each claim; a
+worker that finds another number in the row has been declared dead meanwhile, and stops
+without writing anything.
+
+What a step does to this database is committed together with the step's record and the
+machine's new position: either all of it happened, or none. What leaves the database
+cannot be part of a transaction; there the intent is committed first, and a worker that
+finds the intent of a dead one calls again only if the tool is idempotent.
+"""
+
+import json
+import logging
+import random
+import time
+from datetime import UTC, datetime
+from hashlib import blake2b
+from time import monotonic
+from typing import Any, NamedTuple
+
+from odoo.addons.steward.exceptions import Bug, External, converted
+from odoo.modules import module
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY as COLLISIONS
+
+from .kernel.control import ENDED
+from .kernel.failure import category_of
+from .kernel.machine import Act, Ask, Done, Failed, Machine, Variables, Wait
+from .models.steward_guard import Attempt
+
+_logger = logging.getLogger(__name__)
+
+SLICE = 30  # seconds after which a run makes room and goes on in another job
+LEASE = 120  # seconds without a sign after which a worker counts as dead
+TRIES = 5  # of a step that collides with somebody else's transaction
+NEWS_EVERY = 0.3  # seconds between two messages to the screens about one run
+
+
+class Claim(NamedTuple):
+    """The right to work at a run, until somebody has a higher fence."""
+
+    fence: int
+
+
+class Fenced(Exception):
+    """Somebody else works at this run by now."""
+
+
+class Outcome(NamedTuple):
+    """How a step went.
+
+    :param value: what it led to, as JSON
+    :param error: one of our tree, or None
+    """
+
+    began: float
+    seconds: float
+    value: Any = None
+    error: Any = None
+
+
+class Executor:
+    """Works at one run.
+
+    :param run: as the superuser, in the job's own transaction
+    """
+
+    def __init__(self, run, claim):
+        self.run, self.claim = run, claim
+        self.env, self.cr = run.env, run.env.cr
+        self.machine = None
+        self.news_at = 0.0
+
+    def work(self):
+        """Step by step, until it ends, has to wait, or others shall have their turn."""
+        self._commit()  # a fresh look at what was claimed
+        self._load()
+        began = monotonic()
+        while self._turn():
+            if monotonic() - began > SLICE:
+                self.run._write_own({"state": "queued"})
+                self.run._enqueue()
+                self._commit()
+                break
+        self.run._let_others()
+        self._commit()
+
+    # -- one step --------------------------------------------------------------------
+
+    def _turn(self) -> bool:
+        """One step, again if its transaction collides. False: no more for now."""
+        done = []  # what cannot be undone is not done twice
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return self._step(done)
+            except Fenced:
+                self._rollback()
+                _logger.info("run %s: another worker has it", self.run.id)
+                return False
+            except COLLISIONS:
+                self._rollback()
+                if not tries_left:
+                    raise
+                time.sleep(random.uniform(0.0, 0.1 * 2 ** (TRIES - tries_left)))
+                self._load()
+        raise AssertionError  # the loop returns or raises
+
+    def _step(self, done) -> bool:
+        wish = self._look()
+        if wish:
+            return self._obey(*wish)
+        now = time.time()
+        if reason := self._limit_reached(now):
+            return self._finish("timed_out", reason)
+        move = self.machine.next(now)
+        match move:
+            case Act():
+                return self._act(move, done)
+            case Ask():
+                return self._ask(move)
+            case Wait():
+                return self._sleep(move)
+            case Done():
+                return self._finish("completed", output=move.output)
+            case Failed():
+                return self._finish("failed", move.message, category=move.category)
+
+    def _look(self):
+        """Whether the run is still ours, and what somebody wishes of it."""
+        self.cr.execute(
+            """
+            SELECT run.fence, wish.desired_state, wish.reason
+              FROM steward_run AS run
+         LEFT JOIN steward_run_wish AS wish ON wish.run_id = run.id
+             WHERE run.id = %s AND run.state = 'running'
+            """,
+            [self.run.id],
+        )
+        row = self.cr.fetchone()
+        if row is None or row[0] != self.claim.fence:
+            raise Fenced
+        _fence, desired, reason = row
+        return (desired, reason) if desired in ("paused", "terminated") else None
+
+    def _obey(self, desired, reason):
+        # the wish is fulfilled; a newer one would collide here and be read again
+        self.cr.execute(
+            "UPDATE steward_run_wish SET desired_state = NULL WHERE run_id = %s",
+            [self.run.id],
+        )
+        if desired == "terminated":
+            return self._finish("terminated", reason)
+        self.run._write_own({"state": "paused"})
+        return self._let_go()
+
+    def _limit_reached(self, now):
+        """Why the run must stop, or nothing. Waiting takes no time."""
+        agent = self.run.agent_id
+        position = self.machine.position
+        if position["moves"] > (agent.max_steps or position["moves"]):
+            return self.env._("More than %(n)s steps.", n=agent.max_steps)
+        if position.get("worked", 0) > (agent.max_seconds or now):
+            return self.env._("More than %(n)s seconds of work.", n=agent.max_seconds)
+        if agent.max_cost and self.run.cost >= agent.max_cost:
+            return self.env._("More than %(cost)s USD.", cost=agent.max_cost)
+        return ""
+
+    # -- moves -------------------------------------------------------------------------
+
+    def _act(self, move, done):
+        tool = self.run._tool_named(move.tool)
+        if not done:
+            outcome = self._lost_outcome(move, tool)
+            if outcome is None:
+                if tool.risk == "external":
+                    self._intend(move)
+                outcome = self._perform(move, tool)
+            if tool.risk == "external":
+                done.append(outcome)
+        outcome = outcome if not done else done[0]
+        self.machine.position.pop("intent", None)
+        self._record(
+            kind="tool_call",
+            name=move.tool,
+            move=move,
+            outcome=outcome,
+            input=move.arguments,
+        )
+        self._tell_machine(outcome)
+        worked = self.machine.position.get("worked", 0) + outcome.seconds
+        self.machine.position["worked"] = round(worked, 3)
+        self._checkpoint()
+        return True
+
+    def _perform(self, move, tool):
+        """Do it as the run's own user, and say how it went."""
+        run = self.run
+        company = run.company_id
+        env = self.env(
+            user=run.user_id.id,
+            su=False,
+            context={"allowed_company_ids": company.ids, "tz": run.user_id.tz},
+        )
+        attempt = Attempt(run, tool, move.tool, move.arguments, env)
+        began, clock = time.time(), monotonic()
+        value = error = None
+        try:
+            with self.env["steward.guard"]._watch(attempt):
+                value = (
+                    tool.with_env(env)
+                    ._call(move.arguments, self._key(move), move.timeout)
+                    .value
+                )
+        except Exception as failure:  # noqa: BLE001 - whatever a tool raises is told
+            error = converted(failure)
+            collided = isinstance(error.__cause__ or failure, COLLISIONS)
+            if collided and tool.risk != "external":
+                raise error.__cause__ or failure from None  # the whole step again
+        return Outcome(began, monotonic() - clock, value, error)
+
+    def _key(self, move):
+        """What tells a repetition of this step from another step."""
+        return f"{self.run.trace_id}:{move.step}:{move.iteration}"
+
+    def _intend(self, move):
+        """Say what is about to leave the database, before it does."""
+        self.machine.position["intent"] = [move.step, move.iteration, move.attempt]
+        self._checkpoint()
+
+    def _lost_outcome(self, move, tool):
+        """What became of a call whose worker died; None: it may be made."""
+        intent = self.machine.position.get("intent")
+        if intent != [move.step, move.iteration, move.attempt] or tool.idempotent:
+            return None
+        sentence = self.env._(
+            "Its worker died while it called %(tool)s: nobody knows whether that was"
+            " done.",
+            tool=move.tool,
+        )
+        return Outcome(time.time(), 0.0, error=External(sentence))
+
+    def _tell_machine(self, outcome):
+        if outcome.error is None:
+            self.machine.succeed(outcome.value)
+        else:
+            error = outcome.error
+            self.machine.fail(
+                category_of(error.code, error.sentence),
+                error.sentence,
+                time.time(),
+                retry_after=error.retry_after,
+            )
+
+    def _ask(self, move):
+        """Ask once; then see whether there is an answer."""
+        approvals = self.env["steward.approval"]
+        approval = approvals._of_step(self.run, move.step, move.iteration)
+        if not approval:
+            approval = approvals._ask(self.run, move)
+        if approval.state == "pending":
+            self.run._write_own({"state": "waiting", "waits_for": "person"})
+            return self._let_go()
+        asked = approval.create_date.replace(tzinfo=UTC).timestamp()
+        answer, error = approval._answer()
+        outcome = Outcome(asked, time.time() - asked, answer, error)
+        self._record(
+            kind="human",
+            name=move.name or self.env._("Question"),
+            move=move,
+            outcome=outcome,
+            input={"question": move.question},
+        )
+        self._tell_machine(outcome)
+        self._checkpoint()
+        return True
+
+    def _sleep(self, move):
+        until = datetime.fromtimestamp(move.until, UTC).replace(tzinfo=None)
+        self.run._write_own(
+            {
+                "state": "waiting",
+                "waits_for": "time",
+                "wakes_at": until,
+            }
+        )
+        self.run._enqueue(eta=until)
+        return self._let_go()
+
+    def _finish(self, state, reason="", **how):
+        self.run._end(state, reason, **how)
+        return self._let_go()
+
+    # -- keeping -----------------------------------------------------------------------
+
+    def _load(self):
+        """The machine as it was kept."""
+        run = self.run
+        self.cr.execute(
+            "SELECT name, value FROM steward_run_variable WHERE run_id = %s", [run.id]
+        )
+        variables = Variables(dict(self.cr.fetchall()))
+        facts = {
+            "task": variables.get("#task"),
+            "trace_id": run.trace_id,
+            "agent": run.agent_name,
+            "user": {"id": run.user_id.id, "name": run.user_id.name},
+            "company": {"id": run.company_id.id, "name": run.company_id.name},
+        }
+        versions = self.env["steward.playbook.version"]
+        playbooks = {
+            code: versions.browse(pinned)._parsed()
+            for code, pinned in variables["#playbooks"].items()
+        }
+        self.machine = Machine(playbooks, run.position or {}, variables, facts)
+
+    def _record(self, kind, name, move, outcome, **content):
+        """Put a step into the ledger, in this transaction."""
+        error = outcome.error
+        step = {
+            "trace_id": self.run.trace_id,
+            "span_id": blake2b(
+                f"{self._key(move)}:{getattr(move, 'attempt', 1)}".encode(),
+                digest_size=8,
+            ).hexdigest(),
+            "kind": kind,
+            "name": name,
+            "started_at": outcome.began * 1000,
+            "duration_ms": outcome.seconds * 1000,
+            "status": "error" if error else "ok",
+            "output": outcome.value,
+            "step_key": move.step,
+            "iteration": move.iteration,
+            "attempt": getattr(move, "attempt", 1),
+            **content,
+        }
+        if error:
+            step |= {
+                "error_type": error.code,
+                "error_message": error.sentence,
+                "attributes": {"detail": error.detail} if error.detail else {},
+            }
+        if refused := self.run._ingest([], [step])["rejected"]:
+            raise Bug("The ledger does not take a step.", detail=str(refused))
+
+    def _checkpoint(self):
+        """Keep where the machine is, with all that the step did."""
+        self.run._keep_variables(*self.machine.variables.take_changes())
+        self._keep(json.dumps(self.machine.position), LEASE)
+        if monotonic() - self.news_at > NEWS_EVERY:
+            self.news_at = monotonic()
+            self.run._tell_screens()
+        self._commit()
+
+    def _let_go(self) -> bool:
+        """Keep everything, and work no longer; what was wished just now is done."""
+        if self.run.state in ENDED:
+            self._keep(None, None)
+        else:
+            self.run._keep_variables(*self.machine.variables.take_changes())
+            self._keep(json.dumps(self.machine.position), None)
+        self.run._tell_screens()
+        self._commit()
+        self.run._fulfil_wish()
+        return False
+
+    def _keep(self, position, lease):
+        """Write the position, if the run is still ours."""
+        self.env.flush_all()
+        self.cr.execute(
+            """
+            UPDATE steward_run
+               SET position = %s, deaths = 0,
+                   lease_until = clock_timestamp() AT TIME ZONE 'utc'
+                               + make_interval(secs => %s)
+             WHERE id = %s AND fence = %s
+            """,
+            [position, lease, self.run.id, self.claim.fence],
+        )
+        if not self.cr.rowcount:
+            raise Fenced
+        self.run.invalidate_recordset()
+
+    def _commit(self):
+        self.env.flush_all()
+        if not module.current_test:  # a test's transaction is the test's own
+            # ok: the run executor, which commits after each step
+            self.cr.commit()  # ok: see above; pylint: disable=invalid-commit
+
+    def _rollback(self):
+        self.cr.rollback()
+        self.env.invalidate_all()

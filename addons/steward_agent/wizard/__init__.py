@@ -1,0 +1,5 @@
+from . import steward_agent_start
+from . import steward_approval_decision
+from . import steward_agent_import
+from . import steward_tool_trial
+from . import steward_run_judgement
