@@ -5,18 +5,13 @@
 
 import json
 import os
-import socket
 import statistics
 import threading
 import time
-import urllib.request
 import xmlrpc.client
 from datetime import UTC, datetime, timedelta
 
-from harness import Row, environment, report
-from house import server as serving
-from house.databases import Databases
-from house.settings import Settings
+from harness import Row, Server, environment, report
 
 BATCH = 500
 SECONDS = float(os.environ.get("STEWARD_BENCH_SECONDS", "60"))
@@ -118,44 +113,11 @@ def in_process(env):
     ]
 
 
-class Server:
-    """An Odoo with one process on the bench's database."""
-
-    def __init__(self, env):
-        self.database, self.uid = env.cr.dbname, env.ref("base.user_admin").id
-        expires = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
-        keys = env["res.users.apikeys"].with_user(self.uid)
-        self.key = keys._generate(None, "bench", expires)
-        env.cr.commit()
-        settings = Settings()
-        databases = Databases.of_tests(settings)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        log = settings.data / "log" / "bench-ledger.log"
-        self.process = serving.start(
-            settings,
-            databases.conf,
-            self.database,
-            self.port,
-            log,
-            env={"ODOO_QUEUE_JOB_CHANNELS": "root:0"},
-        )
-        serving.wait_until_served(self.process, self.port, log)
+class Reporter(Server):
+    """A server that is reported to, in two ways."""
 
     def json2(self, rows):
-        request = urllib.request.Request(
-            f"{self.url}/json/2/steward.run/report",
-            data=json.dumps({"batch": rows}).encode(),
-            headers={
-                "Authorization": f"Bearer {self.key}",
-                "Content-Type": "application/json",
-                "X-Odoo-Database": self.database,
-            },
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        return self.call("steward.run", "report", batch=rows)
 
     def xmlrpc(self, rows):
         proxy = xmlrpc.client.ServerProxy(f"{self.url}/xmlrpc/2/object")
@@ -313,10 +275,10 @@ with environment() as env:
     rows = in_process(env)
     env.cr.commit()
     rows += reading(env)
-    server = Server(env)
+    server = Reporter(env)
     try:
         rows += over_the_wire(server)
         rows += sustained(server)
     finally:
-        serving.end(server.process)
+        server.end()
 report("ledger", rows)

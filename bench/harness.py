@@ -6,15 +6,19 @@ same run, alternating with it.
 """
 
 import json
+import socket
 import statistics
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from house import server as serving
 from house.databases import Databases
 from house.settings import Settings, product_addons
 
@@ -73,6 +77,53 @@ def environment() -> Iterator[Any]:
             cr.rollback()
         Registry.delete(database)
         odoo.sql_db.close_db(database)
+
+
+class Server:
+    """An Odoo with one process on the database of an environment.
+
+    :param channels: of its job runner; none unless some are named
+    """
+
+    def __init__(self, env: Any, channels: str = "root:0") -> None:
+        self.database, self.uid = env.cr.dbname, env.ref("base.user_admin").id
+        expires = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+        keys = env["res.users.apikeys"].with_user(self.uid)
+        self.key = keys._generate(None, "bench", expires)
+        env.cr.commit()
+        settings = Settings()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        log = settings.data / "log" / "bench.log"
+        self.process = serving.start(
+            settings,
+            Databases.of_tests(settings).conf,
+            self.database,
+            port,
+            log,
+            env={"ODOO_QUEUE_JOB_CHANNELS": channels},
+        )
+        serving.wait_until_served(self.process, port, log)
+
+    def call(self, model: str, method: str, **arguments: Any) -> Any:
+        """The answer of a call over JSON-2."""
+        request = urllib.request.Request(
+            f"{self.url}/json/2/{model}/{method}",
+            data=json.dumps(arguments).encode(),
+            headers={
+                "Authorization": f"Bearer {self.key}",
+                "Content-Type": "application/json",
+                "X-Odoo-Database": self.database,
+            },
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def end(self) -> None:
+        """End it."""
+        serving.end(self.process)
 
 
 def report(name: str, rows: list[Row]) -> None:

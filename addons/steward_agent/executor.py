@@ -42,6 +42,14 @@ class Claim(NamedTuple):
     fence: int
 
 
+class Limits(NamedTuple):
+    """What a run may take, as its agent has it when a worker begins."""
+
+    steps: int
+    seconds: int
+    cost: float  # US dollars; 0: no limit
+
+
 class Fenced(Exception):
     """Somebody else works at this run by now."""
 
@@ -68,7 +76,7 @@ class Executor:
     def __init__(self, run, claim):
         self.run, self.claim = run, claim
         self.env, self.cr = run.env, run.env.cr
-        self.machine = None
+        self.machine = self.limits = self.context = self.cost = None
         self.news_at = 0.0
 
     def work(self):
@@ -110,7 +118,7 @@ class Executor:
         if wish:
             return self._obey(*wish)
         now = time.time()
-        if reason := self._limit_reached(now):
+        if reason := self._limit_reached():
             return self._finish("timed_out", reason)
         move = self.machine.next(now)
         match move:
@@ -129,7 +137,7 @@ class Executor:
         """Whether the run is still ours, and what somebody wishes of it."""
         self.cr.execute(
             """
-            SELECT run.fence, wish.desired_state, wish.reason
+            SELECT run.fence, run.cost, wish.desired_state, wish.reason
               FROM steward_run AS run
          LEFT JOIN steward_run_wish AS wish ON wish.run_id = run.id
              WHERE run.id = %s AND run.state = 'running'
@@ -139,7 +147,7 @@ class Executor:
         row = self.cr.fetchone()
         if row is None or row[0] != self.claim.fence:
             raise Fenced
-        _fence, desired, reason = row
+        _fence, self.cost, desired, reason = row
         return (desired, reason) if desired in ("paused", "terminated") else None
 
     def _obey(self, desired, reason):
@@ -153,16 +161,15 @@ class Executor:
         self.run._write_own({"state": "paused"})
         return self._let_go()
 
-    def _limit_reached(self, now):
+    def _limit_reached(self):
         """Why the run must stop, or nothing. Waiting takes no time."""
-        agent = self.run.agent_id
-        position = self.machine.position
-        if position["moves"] > (agent.max_steps or position["moves"]):
-            return self.env._("More than %(n)s steps.", n=agent.max_steps)
-        if position.get("worked", 0) > (agent.max_seconds or now):
-            return self.env._("More than %(n)s seconds of work.", n=agent.max_seconds)
-        if agent.max_cost and self.run.cost >= agent.max_cost:
-            return self.env._("More than %(cost)s USD.", cost=agent.max_cost)
+        position, limits = self.machine.position, self.limits
+        if position["moves"] > limits.steps:
+            return self.env._("More than %(n)s steps.", n=limits.steps)
+        if position.get("worked", 0) > limits.seconds:
+            return self.env._("More than %(n)s seconds of work.", n=limits.seconds)
+        if limits.cost and (self.cost or 0) >= limits.cost:
+            return self.env._("More than %(cost)s USD.", cost=limits.cost)
         return ""
 
     # -- moves -------------------------------------------------------------------------
@@ -195,12 +202,7 @@ class Executor:
     def _perform(self, move, tool):
         """Do it as the run's own user, and say how it went."""
         run = self.run
-        company = run.company_id
-        env = self.env(
-            user=run.user_id.id,
-            su=False,
-            context={"allowed_company_ids": company.ids, "tz": run.user_id.tz},
-        )
+        env = self.env(user=run.user_id.id, su=False, context=self.context)
         attempt = Attempt(run, tool, move.tool, move.arguments, env)
         began, clock = time.time(), monotonic()
         value = error = None
@@ -310,6 +312,13 @@ class Executor:
         playbooks = {
             code: versions.browse(pinned)._parsed()
             for code, pinned in variables["#playbooks"].items()
+        }
+        agent, user = run.agent_id, run.user_id
+        self.limits = Limits(agent.max_steps, agent.max_seconds, agent.max_cost)
+        self.context = {
+            "allowed_company_ids": run.company_id.ids,
+            "lang": user.lang,
+            "tz": user.tz,
         }
         self.machine = Machine(playbooks, run.position or {}, variables, facts)
 

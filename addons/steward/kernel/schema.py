@@ -31,6 +31,7 @@ duplicate keys, anchors only as long as the whole stays small.
 
 import difflib
 import enum
+import functools
 import inspect
 import itertools
 import json
@@ -45,6 +46,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from jsonschema import SchemaError, ValidationError
+    from jsonschema.protocols import Validator
 
 MAX_SIZE = 256 * 1024  # characters; PyYAML reads some 100 KB a second
 MAX_DEPTH = 50  # of nesting
@@ -411,16 +413,12 @@ def validate(document: Document, schema: JSON) -> list[Problem]:
     >>> validate(load("[read]"), schema)
     []
     """
-    from jsonschema import Draft202012Validator, SchemaError
-    from referencing import Registry
+    from jsonschema import SchemaError
     from referencing.exceptions import Unresolvable
 
     problems: dict[Problem, None] = {}  # a set that keeps the order
     try:
-        Draft202012Validator.check_schema(schema)
-        # an empty registry: the default one fetches remote references
-        validator = Draft202012Validator(schema, registry=Registry())
-        for error in validator.iter_errors(document.value):
+        for error in _validator(json.dumps(schema)).iter_errors(document.value):
             problems |= dict.fromkeys(_explain(error, document))
             if len(problems) >= MAX_PROBLEMS:
                 break
@@ -434,6 +432,18 @@ def validate(document: Document, schema: JSON) -> list[Problem]:
     except RecursionError as error:
         raise _problem(1, 1, "the schema refers to itself without end") from error
     return sorted(problems)[:MAX_PROBLEMS]
+
+
+@functools.lru_cache(256)
+def _validator(schema: str) -> "Validator":
+    """What checks documents; looking whether a schema is one takes a hundred times."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+
+    rules = json.loads(schema)
+    Draft202012Validator.check_schema(rules)
+    # an empty registry: the default one fetches remote references
+    return Draft202012Validator(rules, registry=Registry())
 
 
 def _explain(error: "ValidationError", document: Document) -> Iterator[Problem]:

@@ -10,8 +10,6 @@ from functools import partial
 
 from odoo import fields
 
-from ..kernel.machine import Ask
-
 DAYS = 14  # so that a week has one before it
 QUESTIONS = [
     (
@@ -67,10 +65,10 @@ class Week:
                 self._bill(day, number)
             self._round(day)
         self._addresses(self.now - timedelta(days=3, hours=2))
-        self._reminder(self.now - timedelta(minutes=50))
         for _when, story in sorted(self.stories, key=lambda story: story[0]):
             story()
         self._judge()
+        self._reminder()
 
     # -- agents that work elsewhere --------------------------------------------------
 
@@ -191,23 +189,15 @@ class Week:
             f"{len(SUPPLIERS)} addresses to complete.",
         )
 
-    def _reminder(self, began):
-        """Asks before it writes to everybody, and waits."""
-        self._here(
-            "reminder",
-            "reminder-1",
-            began,
-            "Remind everybody of what is overdue",
-            [("find_records", 64, {"model": "mail.activity"}, {"records": 11})],
-            question=(
-                "11 activities are overdue for a month. Shall I remind their people?"
-            ),
-        )
+    def _reminder(self):
+        """Asks before it goes on; a worker takes it there once the server runs."""
+        agent = self.env.ref("steward_agent.demo_agent_reminder")
+        agent._start("See to it that every company can be written to")
 
     def _here(self, *told, **more):
         self.stories.append((told[2], partial(self._tell_here, *told, **more)))
 
-    def _tell_here(self, agent, trace, began, task, calls, output=None, question=None):
+    def _tell_here(self, agent, trace, began, task, calls, output):
         agent = self.env.ref(f"steward_agent.demo_agent_{agent}")
         run = self.env["steward.run"]._create_own(
             {
@@ -230,11 +220,6 @@ class Week:
             step = _step(trace, f"{trace}-{number}", "tool_call", tool, ended, took)
             run._ingest([], [{**step, "input": given, "output": result}])
             ended += timedelta(milliseconds=took)
-        if question:
-            asked = Ask("ask", "", "Ask", question, "", (), None)
-            self.env["steward.approval"]._ask(run, asked)
-            run._write_own({"state": "waiting", "waits_for": "person"})
-            return
         run._write_own(
             {
                 "state": "completed",

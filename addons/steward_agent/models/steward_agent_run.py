@@ -31,7 +31,6 @@ class StewardAgent(models.Model):
     may_call_out = fields.Boolean(
         "May call out", help="Use tools that reach beyond this database."
     )
-    run_ids = fields.One2many("steward.run", "agent_id", readonly=True)
 
     # -- the API -------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ class StewardApproval(models.Model):
     )
 
     run_id = fields.Many2one(
-        "steward.run", required=True, readonly=True, ondelete="cascade"
+        "steward.run", required=True, readonly=True, index=True, ondelete="cascade"
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True)
     agent_id = fields.Many2one(related="run_id.agent_id")

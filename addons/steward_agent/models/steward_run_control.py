@@ -22,7 +22,7 @@ class StewardRunWish(models.Model):
     _description = "Wish for a Run"
 
     run_id = fields.Many2one(
-        "steward.run", required=True, readonly=True, ondelete="cascade"
+        "steward.run", required=True, readonly=True, index=True, ondelete="cascade"
     )
     desired_state = fields.Selection(DESIRED, readonly=True)
     desired_model = fields.Char(readonly=True)

@@ -470,16 +470,19 @@ class _Timeout:
         self.milliseconds = f"{seconds * 1000}"
 
     def __enter__(self):
-        self.cr.execute("SELECT current_setting('statement_timeout')")
-        [self.before] = self.cr.fetchone()
-        self._set(self.milliseconds)
+        # PostgreSQL evaluates these from left to right
+        self.cr.execute(
+            "SELECT current_setting('statement_timeout'),"
+            " set_config('statement_timeout', %s, true)",
+            [self.milliseconds],
+        )
+        self.before, _now = self.cr.fetchone()
 
     def __exit__(self, kind, error, traceback):
         if error is None:  # else the savepoint's rollback brings it back
-            self._set(self.before)
-
-    def _set(self, value):
-        self.cr.execute("SELECT set_config('statement_timeout', %s, true)", [value])
+            self.cr.execute(
+                "SELECT set_config('statement_timeout', %s, true)", [self.before]
+            )
 
 
 def _dumped(value):

@@ -64,7 +64,7 @@ class StewardBudgetPeriod(models.Model):
     )
 
     budget_id = fields.Many2one(
-        "steward.budget", required=True, readonly=True, ondelete="cascade"
+        "steward.budget", required=True, readonly=True, index=True, ondelete="cascade"
     )
     currency_id = fields.Many2one(related="budget_id.currency_id", store=True)
     # the bounds stay as they were made, whatever becomes of the company's time zone

@@ -25,6 +25,7 @@ HARMLESS_FIELDS: dict[tuple[str, str], str] = {
     ("steward.agent", "schedule_every"): "schedule_on is off",
     ("steward.agent", "schedule_task"): "schedule_on is off",
     ("steward.agent", "schedule_failed"): "a sentence for people",
+    ("steward.approval", "step_key"): "names a step of a playbook",
     ("steward.run", "idempotency_key"): "names a call, proves nothing",
 }
 # key of ir.config_parameter -> why it may stay as it is

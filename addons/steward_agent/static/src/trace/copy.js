@@ -27,6 +27,17 @@ export function parsed(text) {
     }
 }
 
+// a run's state in the words of a report
+const STATUS = {
+    completed: "ok",
+    failed: "error",
+    lost: "error",
+    timed_out: "timed_out",
+    cancelled: "cancelled",
+    terminated: "cancelled",
+    paused: "paused",
+};
+
 const moment = (ms) => DateTime.fromMillis(ms, { zone: "utc" }).toISO();
 
 /**
@@ -87,7 +98,7 @@ export async function batchOf(orm, run, steps) {
         agent,
         ...(run.start && { started_at: moment(run.start) }),
         ...(run.end && { ended_at: moment(run.end) }),
-        state: run.state,
+        status: STATUS[run.state] || "running",
         ...Object.fromEntries(
             Object.entries({ task, output, error, session }).filter(([, value]) => value)
         ),
