@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from odoo.addons.steward.exceptions import Bug, External, converted
 from odoo.modules import module
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY as COLLISIONS
+from odoo.tools import SQL
 
 from .kernel.control import ENDED
 from .kernel.failure import category_of
@@ -76,7 +77,7 @@ class Executor:
     def __init__(self, run, claim):
         self.run, self.claim = run, claim
         self.env, self.cr = run.env, run.env.cr
-        self.machine = self.limits = self.context = self.cost = None
+        self.machine = self.cost = None
         self.news_at = 0.0
 
     def work(self):
@@ -175,7 +176,7 @@ class Executor:
     # -- moves -------------------------------------------------------------------------
 
     def _act(self, move, done):
-        tool = self.run._tool_named(move.tool)
+        tool = self.agent._tool_named(move.tool)
         if not done:
             outcome = self._lost_outcome(move, tool)
             if outcome is None:
@@ -201,9 +202,10 @@ class Executor:
 
     def _perform(self, move, tool):
         """Do it as the run's own user, and say how it went."""
-        run = self.run
-        env = self.env(user=run.user_id.id, su=False, context=self.context)
-        attempt = Attempt(run, tool, move.tool, move.arguments, env)
+        env = self.env(user=self.user.id, su=False, context=self.context)
+        attempt = Attempt(
+            self.run, self.agent, self.company, tool, move.tool, move.arguments, env
+        )
         began, clock = time.time(), monotonic()
         value = error = None
         try:
@@ -222,7 +224,7 @@ class Executor:
 
     def _key(self, move):
         """What tells a repetition of this step from another step."""
-        return f"{self.run.trace_id}:{move.step}:{move.iteration}"
+        return f"{self.trace_id}:{move.step}:{move.iteration}"
 
     def _intend(self, move):
         """Say what is about to leave the database, before it does."""
@@ -313,20 +315,23 @@ class Executor:
             code: versions.browse(pinned)._parsed()
             for code, pinned in variables["#playbooks"].items()
         }
-        agent, user = run.agent_id, run.user_id
+        # what stays as it is in each step, so that no step has to read it again
+        self.trace_id, self.company = run.trace_id, run.company_id
+        self.agent, self.user = agent, user = run.agent_id, run.user_id
         self.limits = Limits(agent.max_steps, agent.max_seconds, agent.max_cost)
         self.context = {
-            "allowed_company_ids": run.company_id.ids,
+            "allowed_company_ids": self.company.ids,
             "lang": user.lang,
             "tz": user.tz,
         }
+        self.ledger = self.env["steward.run"].with_company(self.company)
         self.machine = Machine(playbooks, run.position or {}, variables, facts)
 
     def _record(self, kind, name, move, outcome, **content):
         """Put a step into the ledger, in this transaction."""
         error = outcome.error
         step = {
-            "trace_id": self.run.trace_id,
+            "trace_id": self.trace_id,
             "span_id": blake2b(
                 f"{self._key(move)}:{getattr(move, 'attempt', 1)}".encode(),
                 digest_size=8,
@@ -348,13 +353,12 @@ class Executor:
                 "error_message": error.sentence,
                 "attributes": {"detail": error.detail} if error.detail else {},
             }
-        if refused := self.run._ingest([], [step])["rejected"]:
+        if refused := self.ledger._ingest([], [step])["rejected"]:
             raise Bug("The ledger does not take a step.", detail=str(refused))
 
     def _checkpoint(self):
         """Keep where the machine is, with all that the step did."""
-        self.run._keep_variables(*self.machine.variables.take_changes())
-        self._keep(json.dumps(self.machine.position), LEASE)
+        self._keep(self.machine.position, LEASE)
         if monotonic() - self.news_at > NEWS_EVERY:
             self.news_at = monotonic()
             self.run._tell_screens()
@@ -362,28 +366,39 @@ class Executor:
 
     def _let_go(self) -> bool:
         """Keep everything, and work no longer; what was wished just now is done."""
-        if self.run.state in ENDED:
-            self._keep(None, None)
-        else:
-            self.run._keep_variables(*self.machine.variables.take_changes())
-            self._keep(json.dumps(self.machine.position), None)
+        self._keep(None if self.run.state in ENDED else self.machine.position, None)
         self.run._tell_screens()
         self._commit()
         self.run._fulfil_wish()
         return False
 
     def _keep(self, position, lease):
-        """Write the position, if the run is still ours."""
+        """Write the position and what changed beside it, if the run is still ours.
+
+        :param position: None when the run is over: then nothing is needed any more
+        """
         self.env.flush_all()
+        kept, gone = self.machine.variables.take_changes()
+        if position is not None and gone:
+            self.run._keep_variables({}, gone)
+        rows = [(self.run.id, name, json.dumps(value)) for name, value in kept.items()]
         self.cr.execute(
-            """
-            UPDATE steward_run
-               SET position = %s, deaths = 0,
-                   lease_until = clock_timestamp() AT TIME ZONE 'utc'
-                               + make_interval(secs => %s)
-             WHERE id = %s AND fence = %s
-            """,
-            [position, lease, self.run.id, self.claim.fence],
+            SQL(
+                """
+                %(variables)s UPDATE steward_run
+                   SET position = %(position)s, deaths = 0,
+                       lease_until = clock_timestamp() AT TIME ZONE 'utc'
+                                   + make_interval(secs => %(lease)s)
+                 WHERE id = %(id)s AND fence = %(fence)s
+                """,
+                variables=SQL("WITH kept AS (%s)", self.run._variables_sql(rows))
+                if rows and position is not None
+                else SQL(),
+                position=None if position is None else json.dumps(position),
+                lease=lease,
+                id=self.run.id,
+                fence=self.claim.fence,
+            )
         )
         if not self.cr.rowcount:
             raise Fenced

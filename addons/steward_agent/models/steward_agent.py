@@ -150,25 +150,30 @@ class StewardAgent(models.Model):
             )
         # sudo: res.users - groups and companies of the one it runs as
         user = user.sudo()
-        names = {"agent": self.name, "user": user.name, "company": self.company_id.name}
+
+        def names():
+            company = self.company_id.name
+            return {"agent": self.name, "user": user.name, "company": company}
+
         if user._is_superuser() or any(map(user._has_group, POWERFUL)):
             return self.env._(
                 "%(agent)s cannot run as %(user)s, who is an administrator. Make a user"
                 " of its own for it, with the rights it needs.",
-                **names,
+                **names(),
             )
         if not user.active:
             return self.env._(
-                "%(agent)s cannot run as %(user)s, who is archived.", **names
+                "%(agent)s cannot run as %(user)s, who is archived.", **names()
             )
         if user.share:
             return self.env._(
                 "%(agent)s cannot run as %(user)s, who is not an internal user.",
-                **names,
+                **names(),
             )
         if self.company_id not in user.company_ids:
             return self.env._(
-                "%(agent)s cannot run as %(user)s, who is not of %(company)s.", **names
+                "%(agent)s cannot run as %(user)s, who is not of %(company)s.",
+                **names(),
             )
         return None
 

@@ -15,6 +15,10 @@ from ..ledger import CAPTURE
 
 WAIT_AT_MOST = 60  # seconds that `execute` waits for a run
 LOOK_EVERY = 0.05  # seconds
+_NEEDED_OF_TOOL = (
+    *("name", "active", "company_id", "kind", "model", "method", "action_id", "risk"),
+    *("timeout", "rate_limit_id", "idempotent", "max_characters"),
+)
 
 
 class StewardAgent(models.Model):
@@ -70,6 +74,24 @@ class StewardAgent(models.Model):
         )
         action["context"] = {"default_agent_id": self.id}
         return action
+
+    def _tool_named(self, name):
+        """The agent's tool of this name, among those allowed; or an empty one."""
+        # sudo: steward.tool - the user it runs as need not see the list of tools
+        return (
+            self.env["steward.tool"]
+            .sudo()
+            .search_fetch(
+                [
+                    ("agent_ids", "=", self.id),
+                    ("name", "=", name),
+                    ("company_id", "in", [self.company_id.id, False]),
+                ],
+                _NEEDED_OF_TOOL,
+                order="company_id",
+                limit=1,
+            )
+        )
 
     # -- beginning -------------------------------------------------------------------
 
@@ -194,10 +216,6 @@ class StewardRun(models.Model):
 
     asked_by_id = fields.Many2one("res.users", "Asked for by", readonly=True)
 
-    def _tool_named(self, name):
-        """The agent's tool of this name; empty when it has none."""
-        return self.agent_id._allowed_tools().filtered(lambda tool: tool.name == name)
-
     def _keep_variables(self, changed, deleted=()):
         """Keep what the machine remembers."""
         if deleted:
@@ -207,13 +225,15 @@ class StewardRun(models.Model):
             )
         if changed:
             rows = [(self.id, name, json.dumps(v)) for name, v in changed.items()]
-            self.env.cr.execute(
-                SQL(
-                    "INSERT INTO steward_run_variable (run_id, name, value) VALUES %s"
-                    " ON CONFLICT (run_id, name) DO UPDATE SET value = EXCLUDED.value",
-                    SQL(", ").join(rows),
-                )
-            )
+            self.env.cr.execute(self._variables_sql(rows))
+
+    @api.model
+    def _variables_sql(self, rows):
+        return SQL(
+            "INSERT INTO steward_run_variable (run_id, name, value) VALUES %s"
+            " ON CONFLICT (run_id, name) DO UPDATE SET value = EXCLUDED.value",
+            SQL(", ").join(rows),
+        )
 
     def _budget_subject(self):
         self.ensure_one()

@@ -10,13 +10,16 @@ from odoo.addons.steward.exceptions import Refused
 class Attempt:
     """What an agent is about to do.
 
-    :param run: the run it belongs to, readable without limits
+    :param run: the run it belongs to; it, its agent and its company are readable
+        without limits
     :param tool: the tool's record, or an empty one when there is none of that name
     :param name: how the agent called the tool
     :param env: the environment of the user as whom it would happen
     """
 
     run: Any
+    agent: Any
+    company: Any
     tool: Any
     name: str
     arguments: Any
@@ -69,7 +72,7 @@ class StewardGuard(models.AbstractModel):
     @api.model
     def _check_user(self, attempt):
         """The account must still be one that an agent may have: users change."""
-        reason = attempt.run.agent_id._why_not_as(attempt.env.user)
+        reason = attempt.agent._why_not_as(attempt.env.user)
         if attempt.env.su:
             reason = self.env._("Agents never work with all rights.")
         if reason:
@@ -88,7 +91,7 @@ class StewardGuard(models.AbstractModel):
     @api.model
     def _check_risk(self, attempt):
         """The agent must be allowed what the tool may do at worst."""
-        agent, risk = attempt.run.agent_id, attempt.tool.risk
+        agent, risk = attempt.agent, attempt.tool.risk
         if risk != "read" and not agent[_ALLOWANCES[risk]]:
             raise Refused(
                 self.env._(
@@ -110,7 +113,7 @@ class StewardGuard(models.AbstractModel):
     def _check_rate(self, attempt):
         """As often as the agent's rate limit allows; a tool looks after its own."""
         self.env["steward.rate.limit"]._take(
-            f"agent/{attempt.run.agent_id.code}", company=attempt.run.company_id
+            f"agent/{attempt.agent.code}", company=attempt.company
         )
 
     # -- companions --------------------------------------------------------------------
@@ -119,8 +122,8 @@ class StewardGuard(models.AbstractModel):
     def _circuit_of(self, attempt):
         """A tool that fails this agent again and again is left alone for a while."""
         return self.env["steward.circuit"]._guard(
-            f"agent/{attempt.run.agent_id.code}/{attempt.tool.name}",
-            attempt.run.company_id,
+            f"agent/{attempt.agent.code}/{attempt.tool.name}",
+            attempt.company,
         )
 
 
