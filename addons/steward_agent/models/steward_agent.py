@@ -170,7 +170,7 @@ class StewardAgent(models.Model):
                 "%(agent)s cannot run as %(user)s, who is not an internal user.",
                 **names(),
             )
-        if self.company_id not in user.company_ids:
+        if self.company_id.id not in user._get_company_ids():
             return self.env._(
                 "%(agent)s cannot run as %(user)s, who is not of %(company)s.",
                 **names(),
