@@ -192,7 +192,7 @@ class Week:
     def _reminder(self):
         """Asks before it goes on; a worker takes it there once the server runs."""
         agent = self.env.ref("steward_agent.demo_agent_reminder")
-        agent._start("See to it that every company can be written to")
+        agent._start("See to it that every company has its tax number")
 
     def _here(self, *told, **more):
         self.stories.append((told[2], partial(self._tell_here, *told, **more)))

@@ -5,6 +5,7 @@ r"""An agent as a document: what people write, exchange and keep in version cont
 ... code: quotations
 ... playbook: stale-quotations
 ... tools: [find_records, schedule_activity]
+... may: [write]
 ... limits: {steps: 200}
 ... schedule: {every: 1, unit: days, task: Look after old quotations}
 ... ''')
@@ -43,6 +44,11 @@ UNITS: Final = {
     "weeks": "Weeks",
     "months": "Months",
 }
+PERMISSIONS: Final = {  # in the document -> the field
+    "write": "may_write",
+    "destroy": "may_destroy",
+    "call_out": "may_call_out",
+}
 CODE: Final = "^[a-z0-9][a-z0-9-]{0,62}$"
 TOOL: Final = "^[a-z][a-z0-9_]{0,62}$"
 
@@ -71,6 +77,12 @@ SCHEMA: Final[dict[str, JSON]] = {
             "uniqueItems": True,
             "items": {"type": "string", "pattern": TOOL},
             "description": "the tools it may use; all others are refused",
+        },
+        "may": {
+            "type": "array",
+            "uniqueItems": True,
+            "items": {"enum": list(PERMISSIONS)},
+            "description": "what its tools may do beyond reading",
         },
         "limits": {
             "type": "object",

@@ -68,6 +68,15 @@ class StewardAgent(models.Model):
         compute="_compute_lacking",
         help="Tools its playbook calls and it does not have.",
     )
+    may_write = fields.Boolean(
+        "May change records", default=True, help="Use tools that write."
+    )
+    may_destroy = fields.Boolean(
+        "May destroy", help="Use tools whose effect cannot be taken back."
+    )
+    may_call_out = fields.Boolean(
+        "May call out", help="Use tools that reach beyond this database."
+    )
     max_steps = fields.Integer(default=500, help="A run with more steps is stopped.")
     max_seconds = fields.Integer(default=3600, help="A run that takes longer stops.")
     max_cost = fields.Float("Cost limit (USD)", help="Of one run. 0: no limit.")
@@ -320,6 +329,7 @@ class StewardAgent(models.Model):
             "code": agent.code,
             "kind": agent.kind,
             "tools": sorted(agent.tool_ids.mapped("name")),
+            "may": [word for word, name in kernel.PERMISSIONS.items() if agent[name]],
             "limits": {
                 "steps": agent.max_steps,
                 "seconds": agent.max_seconds,
@@ -393,6 +403,10 @@ class StewardAgent(models.Model):
             if code
             else False,
             "tool_ids": [fields.Command.set([i for i in tools if i])],
+            **{
+                name: word in specification.get("may", ["write"])
+                for word, name in kernel.PERMISSIONS.items()
+            },
             "max_steps": limits.get("steps", 500),
             "max_seconds": limits.get("seconds", 3600),
             "max_cost": limits.get("cost", 0.0),

@@ -26,15 +26,15 @@ class StewardAgent(models.Model):
 
     _inherit = "steward.agent"
 
-    may_write = fields.Boolean(
-        "May change records", default=True, help="Use tools that write."
-    )
-    may_destroy = fields.Boolean(
-        "May destroy", help="Use tools whose effect cannot be taken back."
-    )
-    may_call_out = fields.Boolean(
-        "May call out", help="Use tools that reach beyond this database."
-    )
+    run_count = fields.Integer("Runs", compute="_compute_run_count")
+
+    def _compute_run_count(self):
+        counts = self.env["steward.run"]._read_group(
+            [("agent_id", "in", self.ids)], ["agent_id"], ["__count"]
+        )
+        by_agent = dict(counts)
+        for agent in self:
+            agent.run_count = by_agent.get(agent, 0)
 
     # -- the API -------------------------------------------------------------------
 
@@ -92,6 +92,13 @@ class StewardAgent(models.Model):
                 limit=1,
             )
         )
+
+    def action_runs(self) -> dict:
+        """Show the runs of these agents."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "steward_agent.action_runs"
+        )
+        return {**action, "domain": [("agent_id", "in", self.ids)], "context": {}}
 
     # -- beginning -------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ class TestShipped(AgentCase):
             self.assertIn("sale", playbook.missing)
 
     def test_the_demo_playbook_asks_first(self):
-        text = Path(__file__).parents[1] / "demo" / "ask_for_addresses.yaml"
+        text = Path(__file__).parents[1] / "demo" / "ask_for_tax_numbers.yaml"
         silent = self.partners.create({"name": "Silent Ltd", "is_company": True})
         agent = self.agent("\n  - stop: x\n")
         agent.playbook_id.text = text.read_text()
