@@ -78,20 +78,14 @@ class StewardAgent(models.Model):
     def _tool_named(self, name):
         """The agent's tool of this name, among those allowed; or an empty one."""
         # sudo: steward.tool - the user it runs as need not see the list of tools
-        return (
-            self.env["steward.tool"]
-            .sudo()
-            .search_fetch(
-                [
-                    ("agent_ids", "=", self.id),
-                    ("name", "=", name),
-                    ("company_id", "in", [self.company_id.id, False]),
-                ],
-                _NEEDED_OF_TOOL,
-                order="company_id",
-                limit=1,
-            )
-        )
+        tools = self.env["steward.tool"].sudo()
+        domain = [
+            ("agent_ids", "=", self.id),
+            ("name", "=", name),
+            ("company_id", "in", [self.company_id.id, False]),
+        ]
+        # the company's own comes before the shared one: NULL is last
+        return tools.search_fetch(domain, _NEEDED_OF_TOOL, order="company_id", limit=1)
 
     def action_runs(self) -> dict:
         """Show the runs of these agents."""
