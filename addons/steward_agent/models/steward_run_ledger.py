@@ -63,7 +63,7 @@ class StewardRun(models.Model):
             told = env[self._name].browse(run["id"] for run in entry.runs.values())
             told._tell_screens()
         self._charge(entry)
-        return {**answer, "control": wishes} if wishes else answer
+        return {**answer, **wishes}
 
     @api.model
     def _ingest(self, runs: list, steps: list) -> dict:
@@ -143,12 +143,14 @@ class StewardRun(models.Model):
         """What people wish of these runs, and is not so yet."""
         # sudo: steward.run - a reporter is told of its own runs; it may not read others
         runs = self.sudo().browse(run["id"] for run in known.values())
-        wishes = {}
+        wishes = {"control": {}, "models": {}}
         for run in runs:
             wish = "terminated" if run.state == "terminated" else run.desired_state
             if wish and (wish != run.state or wish == "terminated"):
-                wishes[run.trace_id] = wish
-        return wishes
+                wishes["control"][run.trace_id] = wish
+            if run.desired_model and run.desired_model != run.model:
+                wishes["models"][run.trace_id] = run.desired_model
+        return {about: told for about, told in wishes.items() if told}
 
     @api.model
     def _charge(self, entry) -> None:

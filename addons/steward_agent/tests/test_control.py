@@ -112,5 +112,8 @@ class TestControl(AgentCase):
         self.assertEqual(self.runs.pause("far")["desired"], "paused")
         answer = reports.report({"runs": [run]})
         self.assertEqual(answer["control"], {"far": "paused"})
+        self.assertNotIn("models", answer)
         self.runs.switch_model("far", "small")
         self.assertEqual(self.runs.status("far")["desired"], "paused")
+        answer = reports.report({"runs": [run]})
+        self.assertEqual(answer["models"], {"far": "small"})
