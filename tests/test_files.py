@@ -390,7 +390,9 @@ def image_holds_the_suite(files: Files) -> list[str]:
     found = []
     copied = re.findall(r"^COPY (?:--\S+ )?(.+) (\S+)$", files.dockerfile, re.M)
     targets = {
-        name: f"{target.rstrip('/')}"
+        name: target + Path(name).name
+        if target.endswith("/") and len(names.split()) > 1
+        else target.rstrip("/")
         for names, target in copied
         for name in names.split()
     }

@@ -9,6 +9,8 @@ Wanted(state=None, desired='paused')
 Wanted(state='paused', desired=None)
 >>> wish("paused", Wish.RESUME, at_work=False)
 Wanted(state='queued', desired=None)
+>>> wish("waiting", Wish.RESUME, at_work=False)  # it goes on already
+Wanted(state=None, desired=None)
 >>> wish("terminated", Wish.TERMINATE, at_work=False)  # twice the same: nothing to do
 Wanted(state=None, desired=None)
 """

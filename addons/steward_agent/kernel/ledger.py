@@ -10,6 +10,11 @@
 ... except Rejected as error:
 ...     print(error)
 name: should be a text
+>>> try:
+...     read_step({"trace_id": "t", "span_id": "1", "kind": "human", "name": " "}, now)
+... except Rejected as error:
+...     print(error)
+name: is empty
 """
 
 import math

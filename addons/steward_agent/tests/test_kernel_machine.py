@@ -255,6 +255,27 @@ class TestMachine(BaseCase):
             ],
         )
 
+    def test_taking_back_may_be_many_steps(self):
+        walk = Walk(
+            """
+            name: a
+            steps:
+              - set: {n: 1, names: [x, y]}
+              - playbook: inner
+                save: got
+                rollback:
+                  - if: n == 1
+                    then: [{tool: one, rollback: [{tool: never}]}]
+                  - {for_each: names, do: [{tool: each, arguments: {n: "{{ item }}"}}]}
+                  - {tool: when, when: got == "in" and n == 1}
+              - {fail: no}
+            """,
+            others={"inner": "name: b\nsteps: [{tool: in}]"},
+            tools={"in": lambda: "in"},
+        )
+        self.assertEqual(walk.run(), Failed("prompt", "no", "3"))
+        self.assertEqual(walk.called, ["in", "one", "each", "each", "when"])
+
     def test_what_cannot_be_taken_back_is_told(self):
         walk = Walk(
             """
