@@ -1,0 +1,26 @@
+{
+    "name": "Steward: Knowledge",
+    "summary": "Harvest, understand and find what agents and people need to know",
+    "version": "19.0.1.0.0",
+    "category": "Productivity/Steward",
+    "author": "The Steward team",
+    "license": "LGPL-3",
+    "website": "https://github.com/steward-odoo/steward",
+    "depends": ["steward_llm"],
+    "external_dependencies": {"python": ["numpy"]},
+    "data": [
+        # access
+        "security/ir.model.access.csv",
+        "security/steward_knowledge_security.xml",
+        # data
+        # views: wizards, then each model's, then menus
+        "views/steward_source_views.xml",
+        "views/steward_document_views.xml",
+        "views/steward_space_views.xml",
+        "views/steward_knowledge_menus.xml",
+    ],
+    "assets": {
+        "web.assets_backend": ["steward_knowledge/static/src/**/*"],
+        "web.assets_unit_tests": ["steward_knowledge/static/tests/**/*.test.js"],
+    },
+}

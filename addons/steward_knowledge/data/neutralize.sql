@@ -1,0 +1,1 @@
+-- What the knowledge addon does to a copy of production; see docs/neutralize.md.
