@@ -267,7 +267,17 @@ def reading(env):
             times.append(time.perf_counter() - began)
         spent = statistics.median(times) * 1000
         title = f"{name} of 30 days, {steps / 1e6:.2f}M steps"
-        rows.append(Row(title, spent, "ms", None, None, "< 100 ms", spent < 100))
+        rows.append(
+            Row(
+                title,
+                spent,
+                "ms",
+                None,
+                None,
+                "< 200 ms, as the dashboard",
+                spent < 200,
+            )
+        )
     return rows
 
 

@@ -194,7 +194,7 @@ class Executor:
             outcome=outcome,
             input=move.arguments,
         )
-        self._tell_machine(outcome)
+        self._tell_machine(outcome, tool)
         worked = self.machine.position.get("worked", 0) + outcome.seconds
         self.machine.position["worked"] = round(worked, 3)
         self._checkpoint()
@@ -243,7 +243,7 @@ class Executor:
         )
         return Outcome(time.time(), 0.0, error=External(sentence))
 
-    def _tell_machine(self, outcome):
+    def _tell_machine(self, outcome, tool):
         if outcome.error is None:
             self.machine.succeed(outcome.value)
         else:
@@ -253,6 +253,7 @@ class Executor:
                 error.sentence,
                 time.time(),
                 retry_after=error.retry_after,
+                may_repeat=tool.idempotent or tool.risk != "external",
             )
 
     def _ask(self, move):
@@ -274,7 +275,7 @@ class Executor:
             outcome=outcome,
             input={"question": move.question},
         )
-        self._tell_machine(outcome)
+        self._tell_machine(outcome, self.env["steward.tool"])
         self._checkpoint()
         return True
 
@@ -317,6 +318,7 @@ class Executor:
         }
         # what stays as it is in each step, so that no step has to read it again
         self.trace_id, self.company = run.trace_id, run.company_id
+        self.row = {"id": run.id, "trace_id": run.trace_id, "month": run.month}
         self.agent, self.user = agent, user = run.agent_id, run.user_id
         self.limits = Limits(agent.max_steps, agent.max_seconds, agent.max_cost)
         self.context = {
@@ -353,7 +355,8 @@ class Executor:
                 "error_message": error.sentence,
                 "attributes": {"detail": error.detail} if error.detail else {},
             }
-        if refused := self.ledger._ingest([], [step])["rejected"]:
+        known = [(self.row, self.agent)]
+        if refused := self.ledger._ingest([], [step], known)["rejected"]:
             raise Bug("The ledger does not take a step.", detail=str(refused))
 
     def _checkpoint(self):

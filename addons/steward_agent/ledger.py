@@ -46,6 +46,45 @@ _RUN_COLUMNS = (
 )
 
 
+def _names(names):
+    return SQL(", ").join(map(SQL.identifier, names))
+
+
+# what every batch says alike is put together once
+_STEPS_SQL, _RUNS_SQL = _names(_STEP_COLUMNS), _names(_RUN_COLUMNS)
+_HAS_TEXTS = SQL(", ").join(
+    SQL("NULLIF(%s IS NOT NULL, false)", SQL.identifier(name)) for name in _RUN_TEXTS
+)
+_FILLED = ("agent_id", "agent_name", "ended_at", "duration_ms", "tags", *_RUN_TEXTS)
+_NEWER = ("state", "started_at", "model", "category", "fingerprint")
+_ADDED = (
+    *("step_count", "error_count", "tokens_in", "tokens_out"),
+    *("tokens_cached", "unpriced_count"),
+)
+_ASSIGNMENTS = SQL(", ").join(
+    [
+        *(
+            SQL("%(c)s = COALESCE(run.%(c)s, told.%(c)s)", c=SQL.identifier(name))
+            for name in _FILLED
+        ),
+        *(
+            SQL("%(c)s = COALESCE(told.%(c)s, run.%(c)s)", c=SQL.identifier(name))
+            for name in _NEWER
+        ),
+        *(
+            SQL(
+                "%(c)s = LEAST(COALESCE(run.%(c)s, 0)::bigint"
+                " + COALESCE(told.%(c)s, 0), %(max)s)",
+                c=SQL.identifier(name),
+                max=kernel.MAX_INT,
+            )
+            for name in _ADDED
+        ),
+        SQL("cost = COALESCE(run.cost + told.cost, told.cost, run.cost)"),
+    ]
+)
+
+
 class Agent(NamedTuple):
     """What the ledger needs to know of an agent."""
 
@@ -88,13 +127,28 @@ class Entry:
         self.failures = []
         self.costs = {}  # (agent, provider, model, day) -> [amount or None, latest]
 
+    def know(self, run, agent):
+        """Take a run of ours as given: who holds it needs no look at the table.
+
+        :param run: its ``id``, ``trace_id`` and ``month``
+        :param agent: the record
+        """
+        self.runs[run["trace_id"]] = {
+            **run,
+            "agent_id": agent.id,
+            "agent_name": agent.name,
+        }
+        names = ("id", "code", "name", "kind", "capture")
+        self._know(Agent(*(agent[name] for name in names), None))
+
     def take(self, runs, steps):
         """Write all of the batch that can be written; tell what became of it."""
         runs = self._read("runs", runs, kernel.read_run)
         steps = self._read("steps", steps, self._read_step)
         traces = {row["trace_id"] for _index, row in [*runs, *steps]}
-        self._find(traces)
-        self._load_agents({kernel.code_of(row["agent"]) for _index, row in runs})
+        if traces != self.runs.keys():
+            self._find(traces)
+            self._load_agents({kernel.code_of(row["agent"]) for _index, row in runs})
         reports = self._judge_runs(runs)
         steps = self._judge_steps(steps)
         changes = self._write_runs(reports, steps)
@@ -146,10 +200,7 @@ class Entry:
                  WHERE company_id = %s AND trace_id = ANY(%s)
                  ORDER BY trace_id FOR UPDATE
                 """,
-                SQL(", ").join(
-                    SQL("NULLIF(%s IS NOT NULL, false)", SQL.identifier(name))
-                    for name in _RUN_TEXTS
-                ),
+                _HAS_TEXTS,
                 self.company.id,
                 list(traces),
             )
@@ -353,7 +404,6 @@ class Entry:
     def _insert_runs(self, fresh):
         if not fresh:
             return
-        columns = SQL(", ").join(map(SQL.identifier, _RUN_COLUMNS))
         self.cr.execute(
             SQL(
                 """
@@ -366,7 +416,7 @@ class Entry:
                     ON CONFLICT DO NOTHING
                 RETURNING id, trace_id
                 """,
-                columns=columns,
+                columns=_RUNS_SQL,
                 uid=self.env.uid,
                 now=self.now,
                 rows=_json([fresh[trace] for trace in sorted(fresh)]),
@@ -439,41 +489,13 @@ class Entry:
         self._count_own_failures(rows)
         if not rows:
             return
-        filled = ("agent_id", "agent_name", "ended_at", "duration_ms", "tags")
-        newer = ("state", "started_at", "model", "category", "fingerprint")
-        added = (
-            *("step_count", "error_count", "tokens_in", "tokens_out"),
-            *("tokens_cached", "unpriced_count"),
-        )
-        columns = {name: SQL.identifier(name) for name in (*filled, *newer, *added)}
-        columns |= {name: SQL.identifier(name) for name in _RUN_TEXTS}
-        assignments = [
-            *(
-                SQL("%(c)s = COALESCE(run.%(c)s, told.%(c)s)", c=columns[name])
-                for name in (*filled, *_RUN_TEXTS)
-            ),
-            *(
-                SQL("%(c)s = COALESCE(told.%(c)s, run.%(c)s)", c=columns[name])
-                for name in newer
-            ),
-            *(
-                SQL(
-                    "%(c)s = LEAST(COALESCE(run.%(c)s, 0)::bigint"
-                    " + COALESCE(told.%(c)s, 0), %(max)s)",
-                    c=columns[name],
-                    max=kernel.MAX_INT,
-                )
-                for name in added
-            ),
-            SQL("cost = COALESCE(run.cost + told.cost, told.cost, run.cost)"),
-            SQL("write_date = %s, write_uid = %s", self.now, self.env.uid),
-        ]
         self.cr.execute(
             SQL(
-                "UPDATE steward_run AS run SET %s"
+                "UPDATE steward_run AS run SET %s, write_date = %s, write_uid = %s"
                 " FROM json_populate_recordset(null::steward_run, %s) AS told"
                 " WHERE run.id = told.id",
-                SQL(", ").join(assignments),
+                _ASSIGNMENTS,
+                *(self.now, self.env.uid),
                 _json(
                     [
                         {**rows[trace], "id": self.runs[trace]["id"]}
@@ -511,7 +533,6 @@ class Entry:
         self._price(rows)
         for month in months:
             self.env["steward.step"]._make_partition(month)
-        columns = SQL(", ").join(map(SQL.identifier, _STEP_COLUMNS))
         self.cr.execute(
             SQL(
                 """
@@ -521,7 +542,7 @@ class Entry:
                     ON CONFLICT (run_id, span_id, period) DO NOTHING
                 RETURNING run_id, span_id
                 """,
-                columns=columns,
+                columns=_STEPS_SQL,
                 rows=_json(rows),
             )
         )

@@ -71,36 +71,23 @@ def category_of(error_type: str | None, message: str | None, kind: str = "") -> 
 
 
 class Policy(NamedTuple):
-    """What an executor does about a failure.
+    """How often what failed is tried again where nobody said otherwise.
 
-    :param retries: how often it tries again
-    :param wait: seconds before the first of them; doubles each time
-    :param fallback: whether another way may lead there: a fallback step or model
-    :param degrade: whether less may be asked for: a cheaper model, less context
+    :param wait: seconds before the first of the retries; doubles each time
     """
 
     retries: int = 0
     wait: float = 0.0
-    fallback: bool = False
-    degrade: bool = False
 
 
-_POLICIES: Final = {
-    "prompt": Policy(retries=1, fallback=True),
-    "tool": Policy(fallback=True),
-    "context": Policy(retries=1, fallback=True, degrade=True),
-    "external": Policy(retries=3, wait=2.0, fallback=True),
-    "budget": Policy(degrade=True),
-    # another way around a refusal would be no refusal; a bug stays one
-    "rights": Policy(),
-    "bug": Policy(),
-}
+# whoever is away may be back; the others would fail the same way again
+_POLICIES: Final = {"external": Policy(retries=3, wait=2.0)}
 
 
 def policy(category: str) -> Policy:
     """What to do about a failure of a category.
 
     >>> policy("rights")
-    Policy(retries=0, wait=0.0, fallback=False, degrade=False)
+    Policy(retries=0, wait=0.0)
     """
-    return _POLICIES[category]
+    return _POLICIES.get(category, Policy())

@@ -33,6 +33,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from .expression import NOW, ExpressionError, evaluate, names_in, render
+from .failure import policy
 from .playbook import Playbook, Step, fits_input, given_inputs
 
 JSON = Any
@@ -307,16 +308,24 @@ class Machine:
         message: str,
         now: float,
         retry_after: float | None = None,
+        may_repeat: bool = True,
     ) -> None:
         """The move that `next` told did not work: again, otherwise, or not at all.
 
         :param category: one of `playbook.CATEGORIES`
         :param retry_after: seconds that whoever failed asks for
+        :param may_repeat: whether once more does no harm, should it have worked; a
+            step that names its retries takes that upon itself
         """
         _frame, step = self._here()
         attempt = self.position["attempt"]
-        if attempt <= step.retry.times and category in step.retry.on:
-            wait = step.retry.wait * 2 ** (attempt - 1)
+        if step.retry:
+            times = step.retry.times if category in step.retry.on else 0
+            wait = step.retry.wait
+        else:
+            times, wait = policy(category) if may_repeat else (0, 0.0)
+        if attempt <= times:
+            wait *= 2 ** (attempt - 1)
             self.position["attempt"] = attempt + 1
             self.position["until"] = now + max(wait, retry_after or 0)
             return

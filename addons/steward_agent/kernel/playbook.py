@@ -133,7 +133,7 @@ class Step:
     when: str | None = None  # an expression; the step is skipped if it is false
     save: str | None = None  # the variable that its result goes to
     timeout: float | None = None  # seconds
-    retry: Retry = Retry()
+    retry: Retry | None = None  # as the failure's category says
     on_error: Literal["fail", "continue", "fallback"] = "fail"
     fallback: tuple["Step", ...] = ()
     rollback: tuple["Step", ...] = ()  # done, last first, if the run fails later

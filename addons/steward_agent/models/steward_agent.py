@@ -159,6 +159,8 @@ class StewardAgent(models.Model):
             )
         # sudo: res.users - groups and companies of the one it runs as
         user = user.sudo()
+        if user.id:  # these two: a user has a hundred fields
+            user.fetch(("active", "share"))
 
         def names():
             company = self.company_id.name

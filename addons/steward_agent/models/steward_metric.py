@@ -15,6 +15,9 @@ GROUPS = ("agent_id", "model", "tool")
 
 _KEY = ("company_id", "agent_id", "model", "tool", "grain", "start")
 _SUMS = (*COUNTS, "cost")
+_COLUMNS = SQL(", ").join(
+    map(SQL.identifier, (*_KEY, *_SUMS, "latency", "run_latency"))
+)
 
 
 class StewardMetric(models.Model):
@@ -88,9 +91,7 @@ class StewardMetric(models.Model):
                 SELECT %(columns)s, %(is_delta)s
                   FROM json_populate_recordset(null::steward_metric, %(rows)s)
                 """,
-                columns=SQL(", ").join(
-                    map(SQL.identifier, (*_KEY, *_SUMS, "latency", "run_latency"))
-                ),
+                columns=_COLUMNS,
                 is_delta=is_delta,
                 rows=json.dumps(rows),
             )

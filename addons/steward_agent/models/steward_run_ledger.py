@@ -66,8 +66,10 @@ class StewardRun(models.Model):
         return {**answer, **wishes}
 
     @api.model
-    def _ingest(self, runs: list, steps: list) -> dict:
+    def _ingest(self, runs: list, steps: list, known=()) -> dict:
         """The same for our own executor: in its transaction, about runs that run here.
+
+        :param known: pairs for ``Entry.know``, when all of the batch is about them
 
         A step may also tell ``step_key``, ``attempt``, ``iteration``, ``category``,
         ``fingerprint`` and ``cost_source``. Failures are counted after the commit.
@@ -75,6 +77,8 @@ class StewardRun(models.Model):
         self.env.flush_all()
         company = self.company_id[:1] or self.env.company
         entry = Entry(self.env, company, Reporter(self.env.uid, True, is_us=True))
+        for run, agent in known:
+            entry.know(run, agent)
         answer = entry.take(runs, steps)
         self._count_failures_later(entry.failures)
         return answer

@@ -52,4 +52,3 @@ class TestFailure(BaseCase):
             self.assertGreaterEqual(policy(category).retries, 0)
         for category in ("rights", "bug"):
             self.assertFalse(any(policy(category)))
-        self.assertTrue(policy("budget").degrade)

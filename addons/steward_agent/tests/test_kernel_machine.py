@@ -30,6 +30,7 @@ class Walk:
         self.now = 1_800_000_000.0
         self.log = []
         self.waits = []
+        self.once = set()  # tools that may not be called again
 
     def move(self):
         if self.resume:
@@ -65,7 +66,11 @@ class Walk:
             value = tool(**move.arguments)
         except Broken as error:
             self.machine.fail(
-                error.category, str(error), self.now, retry_after=error.retry_after
+                error.category,
+                str(error),
+                self.now,
+                retry_after=error.retry_after,
+                may_repeat=move.tool not in self.once,
             )
         else:
             self.machine.succeed(value)
@@ -186,6 +191,22 @@ class TestMachine(BaseCase):
         self.assertEqual(walk.run(), Failed("rights", "rights", "1"))
         self.assertEqual(walk.waits, [])
 
+    def test_without_a_word_the_category_decides(self):
+        text = "name: a\nsteps: [{tool: t}]"
+        walk = Walk(text, {"t": failing(2)})
+        self.assertIsInstance(walk.run(), Done)
+        self.assertEqual(walk.waits, [2, 4])
+        walk = Walk(text, {"t": failing(1, "tool")})
+        self.assertEqual(walk.run(), Failed("tool", "tool", "1"))
+
+    def test_what_may_have_worked_is_not_repeated_unasked(self):
+        walk = Walk("name: a\nsteps: [{tool: t}]", {"t": failing(1)})
+        walk.once = {"t"}
+        self.assertEqual(walk.run(), Failed("external", "external", "1"))
+        walk = Walk("name: a\nsteps: [{tool: t, retry: {times: 1}}]", {"t": failing(1)})
+        walk.once = {"t"}
+        self.assertIsInstance(walk.run(), Done)
+
     def test_who_failed_may_ask_for_a_longer_wait(self):
         def tool():
             raise Broken(retry_after=99)
@@ -205,11 +226,11 @@ class TestMachine(BaseCase):
                   - {tool: other, arguments: {why: "{{ error.category }}"}}
               - {tool: last}
             """,
-            {"bad": failing(9)},
+            {"bad": failing(9, "tool")},
         )
         self.assertIsInstance(walk.run(), Done)
         self.assertEqual(walk.called, ["bad", "bad", "other", "last"])
-        self.assertEqual(walk.log[2][1], {"why": "external"})
+        self.assertEqual(walk.log[2][1], {"why": "tool"})
 
     def test_a_fallback_that_fails_fails_the_step(self):
         walk = Walk(
@@ -220,7 +241,7 @@ class TestMachine(BaseCase):
                 on_error: [{tool: around}]
                 do: [{tool: bad, on_error: [{tool: worse}]}]
             """,
-            {"bad": failing(9), "worse": failing(9)},
+            {"bad": failing(9, "tool"), "worse": failing(9, "tool")},
         )
         self.assertIsInstance(walk.run(), Done)
         self.assertEqual(walk.called, ["bad", "worse", "around"])
@@ -242,16 +263,16 @@ class TestMachine(BaseCase):
             on_failure:
               - {tool: tell, arguments: {what: "{{ error.message }}"}}
             """,
-            {"bad": failing(1)},
+            {"bad": failing(1, "tool")},
         )
-        self.assertEqual(walk.run(), Failed("external", "external", "2"))
+        self.assertEqual(walk.run(), Failed("tool", "tool", "2"))
         self.assertEqual(
             walk.log[2:],
             [
                 ("bad", {}),
                 ("unmake", {"n": 2}),
                 ("unmake", {"n": 1}),
-                ("tell", {"what": "external"}),
+                ("tell", {"what": "tool"}),
             ],
         )
 

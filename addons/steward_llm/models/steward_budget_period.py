@@ -315,7 +315,8 @@ class StewardBudgetPeriod(models.Model):
                         "UPDATE steward_budget_period SET told = GREATEST(told, %s),"
                         " told_refused = %s WHERE id = %s",
                         row.account.reached,
-                        bool(row.refused_calls),
+                        # who was told that nothing is left needs no word of refusals
+                        bool(row.refused_calls) or row.account.reached >= 100,
                         row_id,
                     ),
                     log_exceptions=False,

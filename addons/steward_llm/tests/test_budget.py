@@ -516,6 +516,14 @@ class TestTelling(BudgetKit):
         self.assertIn("refused a call", self.told(budget)[0])
         self.assertEqual(budget.refused_calls, 3)
 
+    def test_used_up_needs_no_word_of_refusals(self):
+        budget = self.budget()
+        self.spend("10")
+        self.refused("1")
+        self.budgets._cron_tend()
+        self.assertEqual(len(self.told(budget)), 1)
+        self.assertIn("is used up:", self.told(budget)[0])
+
     def test_again_in_the_next_period(self):
         budget = self.budget(period="day")
         for days in range(3):
