@@ -13,5 +13,6 @@ from . import steward_rate_limit
 from . import steward_http
 from . import steward_secret
 from . import steward_status
+from . import steward_context
 from . import steward_dashboard
 from . import ir_websocket

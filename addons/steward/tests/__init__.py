@@ -26,3 +26,5 @@ from . import test_log
 from . import test_queue_job
 from . import test_secret
 from . import test_status
+from . import test_context
+from . import test_kernel_context

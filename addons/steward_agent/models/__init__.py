@@ -12,6 +12,7 @@ from . import steward_run_ledger
 from . import steward_run_control
 from . import steward_run_execution
 from . import steward_agent_run
+from . import steward_agent_context
 from . import steward_budget
 from . import steward_guard
 from . import steward_approval
