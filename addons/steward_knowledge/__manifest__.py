@@ -13,6 +13,8 @@
         "security/ir.model.access.csv",
         "security/steward_knowledge_security.xml",
         # data
+        "data/ir_cron_data.xml",
+        "data/steward_space_data.xml",
         # views: wizards, then each model's, then menus
         "views/steward_source_views.xml",
         "views/steward_document_views.xml",

@@ -3,3 +3,8 @@ from . import steward_document
 from . import steward_chunk
 from . import steward_context
 from . import steward_space
+from . import steward_space_search
+from . import steward_space_fill
+from . import steward_space_index
+from . import steward_vector
+from . import steward_document_vectors

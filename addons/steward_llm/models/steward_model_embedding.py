@@ -32,6 +32,8 @@ class StewardModel(models.Model):
         :return: float32 array (n, dimensions)
         :raises Invalid: for texts that cannot be embedded
         :raises BadAnswer: for vectors that cannot be used; none of them is kept
+        :raises BudgetExhausted: when a budget has too little left for the next call
+        :raises PriceUnknown: when a budget allows no unknown price
         """
         import numpy as np
 
@@ -52,10 +54,12 @@ class StewardModel(models.Model):
         used = Usage()
         try:
             for batch in self._batches(missing, adapter.batch):
-                embedded = adapter.embed(
-                    self.name, batch, purpose, self.dimensions or None
-                )
-                used = used.plus(embedded.usage)
+                with self._reserved(batch) as reservation:
+                    embedded = adapter.embed(
+                        self.name, batch, purpose, self.dimensions or None
+                    )
+                    used = used.plus(embedded.usage)
+                    reservation.settle(self._cost_of(embedded.usage))
                 vectors = self._normalised(
                     embedded.vectors, len(batch), self._expected(known)
                 )
@@ -170,6 +174,25 @@ class StewardModel(models.Model):
                 what=what,
             )
         )
+
+    # -- what it costs -------------------------------------------------------------
+
+    def _reserved(self, texts):
+        """Put aside what a call may cost at most: no token is shorter than a byte."""
+        subject = {
+            "company": self.env.company.id,
+            "user": self.env.uid,
+            "provider": self.provider_id.id,
+        }
+        most = Usage(tokens_in=sum(len(text.encode()) for text in texts))
+        # sudo: steward.budget - it holds for everybody, who need not see it
+        return self.env["steward.budget"].sudo()._reserve(subject, self._cost_of(most))
+
+    def _cost_of(self, usage):
+        """US dollars for an embedding; None when nobody knows the price."""
+        provider = self.provider_id.code or ""
+        prices = self.env["steward.price"]
+        return prices._cost(self.name, provider, usage, fields.Datetime.now()).amount
 
     def _record_embedding(self, used):
         """Enter the cost: it is spent, whatever becomes of the caller's transaction."""

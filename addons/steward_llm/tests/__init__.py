@@ -1,4 +1,5 @@
 from . import test_embedding
+from . import test_embedding_budget
 from . import test_kernel_hash_embedding
 from . import test_kernel_minilm
 from . import test_kernel_onnx_graph

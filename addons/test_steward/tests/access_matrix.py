@@ -38,5 +38,6 @@ MATRIX = {
     "steward.step": ("", "", "r", "r", "r", "r"),
     "steward.tool": ("", "", "r", "r", "r", "rwcd"),
     "steward.usage": ("", "", "r", "r", "r", "r"),
+    "steward.vector": ("", "", "", "", "", "r"),
     "steward.webhook": ("", "r", "", "r", "", "rwcd"),
 }

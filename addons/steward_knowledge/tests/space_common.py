@@ -1,0 +1,80 @@
+"""A kit for tests of spaces: passages without a cutter, embedders without weights."""
+
+from unittest.mock import patch
+
+import numpy as np
+
+from odoo.tools import SQL
+
+from .common import KnowledgeCase
+
+
+def direction(text, dimensions=8):
+    """Always the same for a text, and another one for another."""
+    draw = np.random.default_rng(abs(hash_of(text)))
+    vector = draw.normal(size=dimensions)
+    return vector / np.linalg.norm(vector)
+
+
+def hash_of(text):
+    return int.from_bytes(text.encode()[-8:], "big")
+
+
+class SpaceCase(KnowledgeCase):
+    """Passages, a default space of the built-in `hash`, and spaces of made-up vectors."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.spaces = cls.env["steward.space"]
+        cls.hash = cls.env.ref("steward_llm.model_hash")
+        cls.env.company.steward_embedding_model_id = cls.hash
+        cls.spaces.search([])._write_own({"state": "ready"})
+        cls.spaces.search([]).unlink()
+        chunks = type(cls.env["steward.chunk"])
+
+        def texts(chunks):
+            return [f"{chunk.path or ''}\n{chunk.text}" for chunk in chunks]
+
+        cls.startClassPatcher(
+            patch.object(chunks, "_embedding_texts", texts, create=True)
+        )
+        cls.env.registry.clear_cache()
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.env.registry.clear_cache)
+
+    @classmethod
+    def make_passages(cls, *texts, document=None):
+        document = document or cls.make_document()
+        return cls.env["steward.chunk"].create(
+            [
+                {"document_id": document.id, "sequence": n, "path": "", "text": text}
+                for n, text in enumerate(texts)
+            ]
+        )
+
+    @classmethod
+    def make_space(cls, **values):
+        """A space that is filled, of the built-in `hash` unless told otherwise."""
+        values = {"name": "Space", "model_id": cls.hash.id, "is_paused": False} | values
+        return cls.spaces._create_own([values])
+
+    def many(self, space, count, seed=1):
+        """So many passages with vectors by chance, made by the database."""
+        document = self.make_document(external_id=f"many {seed}")
+        self.env.cr.execute(
+            SQL(
+                "INSERT INTO steward_chunk (document_id, sequence, text)"
+                " SELECT %s, n, 'text ' || n FROM generate_series(1, %s) AS n"
+                " RETURNING id",
+                *(document.id, count),
+            )
+        )
+        chunk_ids = [row[0] for row in self.env.cr.fetchall()]
+        draw = np.random.default_rng(seed)
+        vectors = draw.normal(size=(count, space.dimensions))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        self.env["steward.vector"]._store(space, chunk_ids, vectors)
+        return chunk_ids, vectors
