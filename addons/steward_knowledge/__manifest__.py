@@ -7,7 +7,9 @@
     "license": "LGPL-3",
     "website": "https://github.com/steward-odoo/steward",
     "depends": ["steward_llm"],
-    "external_dependencies": {"python": ["numpy"]},
+    "external_dependencies": {
+        "python": ["numpy", "py3langid", "pypdf", "python-docx", "trafilatura"],
+    },
     "data": [
         # access
         "security/ir.model.access.csv",
@@ -15,9 +17,13 @@
         # data
         "data/ir_cron_data.xml",
         "data/steward_space_data.xml",
+        "data/steward_knowledge_cron.xml",
+        "data/steward_topic_data.xml",
         # views: wizards, then each model's, then menus
         "views/steward_source_views.xml",
         "views/steward_document_views.xml",
+        "views/steward_topic_views.xml",
+        "views/steward_entity_views.xml",
         "views/steward_space_views.xml",
         "views/steward_knowledge_menus.xml",
     ],

@@ -1,2 +1,3 @@
 from . import test_document
 from . import test_space
+from . import test_pipeline
