@@ -14,5 +14,6 @@ from . import steward_http
 from . import steward_secret
 from . import steward_status
 from . import steward_context
+from . import steward_daily
 from . import steward_dashboard
 from . import ir_websocket

@@ -28,3 +28,4 @@ from . import test_secret
 from . import test_status
 from . import test_context
 from . import test_kernel_context
+from . import test_daily

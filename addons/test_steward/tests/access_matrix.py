@@ -13,6 +13,7 @@ MATRIX = {
     "steward.budget.period": ("", "", "r", "r", "r", "r"),
     "steward.chunk": ("r", "r", "r", "r", "r", "r"),
     "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
+    "steward.daily": ("", "", "r", "r", "r", "r"),
     "steward.document": ("r", "r", "r", "rw", "r", "rwd"),
     "steward.embedding": ("", "", "", "", "", "r"),
     "steward.embedding.day": ("", "", "r", "r", "r", "r"),
