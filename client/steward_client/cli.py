@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from functools import update_wrapper
 from pathlib import Path
@@ -17,6 +18,7 @@ from .client import TIMEOUT, Client
 from .errors import Misused, StewardClientError, Unreachable
 
 REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
+PASSAGE = 200  # characters of a passage that are shown
 SIGNS = {"ok": "+", "degraded": "!", "failed": "x", "unknown": "?"}
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -114,6 +116,83 @@ def health(settings: _Settings, as_json: bool) -> None:
             click.echo(f"{sign} {name:<10} {part['reason']}{tail}")
         click.echo(f"= {answer['status']}")
     if answer.get("status") == "failed":
+        sys.exit(REFUSED)
+
+
+@cli.command()
+@click.argument("query", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=8, show_default=True)
+@click.option("--source", help="Only documents of this source.")
+@click.option("--explain", is_flag=True, help="Say why each was found.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@_told
+def search(
+    settings: _Settings,
+    query: tuple[str, ...],
+    limit: int,
+    source: str | None,
+    explain: bool,
+    as_json: bool,
+) -> None:
+    """Find what documents say about it, as far as the key's user may read them."""
+    found = settings.client().call(
+        "steward.document",
+        "find",
+        query=" ".join(query),
+        limit=limit,
+        filters={"source": source} if source else None,
+        explain=explain,
+    )
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    for number, row in enumerate(found, 1):
+        where = f"  {row['url']}" if row.get("url") else ""
+        click.echo(f"{number}. {row['title']}  [{row['score']:.2f}]{where}")
+        text = " ".join(row["text"].split())
+        click.echo(f"   {text[:PASSAGE]}{'…' if len(text) > PASSAGE else ''}")
+        if row.get("why"):
+            click.echo(f"   why: {json.dumps(row['why'], ensure_ascii=False)}")
+    if not found:
+        click.echo("Nothing was found.")
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@_told
+def harvest(settings: _Settings, source: str, as_json: bool) -> None:
+    """Harvest a source, by its name; the work is done by a job."""
+    answer = settings.client().call("steward.source", "harvest", source=source)
+    click.echo(json.dumps(answer) if as_json else f"Job {answer['job']} has begun.")
+
+
+@cli.command()
+@click.option("--wait", is_flag=True, help="Until it is done; exit 1 if a part failed.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@_told
+def daily(settings: _Settings, wait: bool, as_json: bool) -> None:
+    """Do today's round now: harvest what is due, tidy up, measure, report."""
+    client = settings.client()
+    answer = client.call("steward.daily", "run")
+    status: dict[str, Any] = {"state": "running", "parts": []}
+    while wait and status["state"] == "running":
+        time.sleep(1)
+        status = client.call("steward.daily", "status", daily_id=answer["daily_id"])
+    if as_json:
+        click.echo(json.dumps({**answer, **status}, ensure_ascii=False, indent=2))
+    elif not wait:
+        click.echo(f"Round {answer['daily_id']} has begun.")
+    else:
+        for part in status["parts"]:
+            sign = SIGNS["ok" if part["state"] == "done" else "failed"]
+            click.echo(f"{sign} {part['title']}")
+            for line in part["lines"]:
+                click.echo(f"    {line}")
+    if status["state"] == "failed":
         sys.exit(REFUSED)
 
 
