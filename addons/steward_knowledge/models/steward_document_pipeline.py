@@ -166,7 +166,13 @@ class StewardDocument(models.Model):
     def _digest(self, draft):
         """Return what changes whenever anything of a draft changes."""
         told = [
-            *(draft.title, draft.content_type, draft.url, draft.language, draft.version),
+            *(
+                draft.title,
+                draft.content_type,
+                draft.url,
+                draft.language,
+                draft.version,
+            ),
             *(draft.date and draft.date.isoformat(), sorted(draft.tags)),
             *(draft.res_model, draft.res_id, isinstance(draft.content, str)),
         ]
@@ -245,8 +251,10 @@ class StewardDocument(models.Model):
                 channel=CHANNEL_HEAVY,
                 identity_key=f"steward.document/{digest}/{eta or 'now'}",
                 description=self.env._(
-                    "Documents of %(source)s (%(count)s)",
-                    source=batch[:1].sudo().source_id.name,  # sudo: steward.source - name
+                    "Documents of %(name)s (%(count)s)",
+                    source=batch[:1]
+                    .sudo()
+                    .source_id.name,  # sudo: steward.source - name
                     count=len(batch),
                 ),
             )._job_process()
@@ -262,7 +270,9 @@ class StewardDocument(models.Model):
         left = documents.filtered(lambda each: each.active and each.state in PENDING)
         waiting = left.filtered("tries")
         for tries in set(waiting.mapped("tries")):
-            some = waiting.filtered(lambda document, tries=tries: document.tries == tries)
+            some = waiting.filtered(
+                lambda document, tries=tries: document.tries == tries
+            )
             some._enqueue(eta=FIRST_WAIT * 2 ** (tries - 1))
         (left - waiting)._enqueue(eta=None if documents - left else BUSY)
         documents.source_id._tell_progress()
@@ -316,7 +326,7 @@ class StewardDocument(models.Model):
                 getattr(self, f"_stage_{stage.name}")(stage.after)
         except (JobError, psycopg2.OperationalError):
             raise  # of the transaction as a whole: the job is tried again
-        except Exception as error:  # whatever one document stumbles over
+        except Exception as error:  # noqa: BLE001 - one document stops no other
             if isinstance(error, StewardError) and error.retryable:
                 self._wait(stage, error)
             elif len(self) > 1:
@@ -378,7 +388,9 @@ class StewardDocument(models.Model):
                 {
                     **_FORGET,
                     "state": after,
-                    "name": document.name if has_title else found.title or document.name,
+                    "name": document.name
+                    if has_title
+                    else found.title or document.name,
                     "text": found.text,
                     "language": document.language or found.language,
                     "date": document.date or found.date,
@@ -488,7 +500,10 @@ class StewardDocument(models.Model):
         ):
             # a duplicate has no passages to embed
             duplicates = documents.filtered(lambda each: each.state == "duplicate")
-            for some, at in ((documents - duplicates, first), (duplicates, min(first, 1))):
+            for some, at in (
+                (documents - duplicates, first),
+                (duplicates, min(first, 1)),
+            ):
                 state = befores[max(at, earliest)]
                 some._write_own({"state": state, **_FORGET})
         return self.filtered(lambda each: each.state in PENDING)

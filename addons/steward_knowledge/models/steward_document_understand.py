@@ -116,8 +116,10 @@ class StewardDocument(models.Model):
         for document in self.sorted(lambda each: each._precedence()):
             # in this order, those of these documents that come first are settled
             found = near[document].filtered(
-                lambda each: canonical.get(each) == each
-                or (each not in self and each not in replaced)
+                lambda each: (
+                    canonical.get(each) == each
+                    or (each not in self and each not in replaced)
+                )
             )
             best = min(found, key=lambda each: each._precedence(), default=None)
             if best is None or (
@@ -163,7 +165,7 @@ class StewardDocument(models.Model):
         return near
 
     def _rivals(self):
-        """Return pairs that may say the same: ``[(id of these, id, word for word)]``."""
+        """Return pairs that may say the same: ``[(id, other id, word for word)]``."""
         self.flush_model(["text_hash", "signature", "state", "source_id", "active"])
         found = []
         for sources, documents in self._by_readers():
@@ -225,7 +227,9 @@ class StewardDocument(models.Model):
     def _reconsider(self):
         """Look anew what these documents are duplicates of."""
         if self:
-            self._write_own({"state": "extracted", "duplicate_of_id": False, "tries": 0})
+            self._write_own(
+                {"state": "extracted", "duplicate_of_id": False, "tries": 0}
+            )
             self._enqueue()
 
     @api.model
@@ -236,6 +240,8 @@ class StewardDocument(models.Model):
         """
         recent = self.search([("state", "=", "ready"), ("write_date", ">=", since)])
         missed = self.browse(
-            each.id for each, others in recent._alike({}).items() if each.id > others[0].id
+            each.id
+            for each, others in recent._alike({}).items()
+            if each.id > others[0].id
         )
         missed._reconsider()

@@ -70,7 +70,7 @@ class StewardEntity(models.Model):
         domain = [("entity_ids", "in", self.ids)]
         return {**action, "name": title, "domain": domain, "context": {}}
 
-    # -- finding them --------------------------------------------------------------------
+    # -- finding them ----------------------------------------------------------------
 
     @api.model
     def _link(self, documents):
@@ -167,7 +167,7 @@ class StewardEntity(models.Model):
             )
         )
 
-    # -- what the database knows by name ---------------------------------------------------
+    # -- what the database knows by name ---------------------------------------------
 
     @api.model
     def _known(self, company):
@@ -221,7 +221,9 @@ class StewardEntity(models.Model):
         return Known(
             frozenset(technical["model"]),
             # a word that each table has says nothing
-            frozenset(technical["field"] - {"create_date", "write_date", "display_name"}),
+            frozenset(
+                technical["field"] - {"create_date", "write_date", "display_name"}
+            ),
             frozenset(technical["module"]),
             names,
         )

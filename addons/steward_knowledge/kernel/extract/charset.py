@@ -18,6 +18,7 @@ _IN_PAGE = re.compile(
     re.IGNORECASE,
 )
 _SAMPLE: Final = 64 * 1024
+FEW: Final = 100  # bytes
 
 
 def decoded(content: bytes, content_type: str = "") -> str:
@@ -50,7 +51,7 @@ def decoded(content: bytes, content_type: str = "") -> str:
 def _wide(sample: bytes) -> str:
     """Return UTF-16's name where every other byte is zero, as in Latin text."""
     half = len(sample) // 2
-    if half < 4:
+    if half < 2:
         return ""
     if sample[1::2].count(0) > half * 0.7 and sample[0::2].count(0) < half * 0.1:
         return "utf-16-le"
@@ -80,5 +81,8 @@ def _guessed(sample: bytes) -> str:
     """Return the most likely encoding."""
     from charset_normalizer import from_bytes
 
+    foreign = sum(byte > 127 for byte in sample)
+    if foreign < FEW and foreign < 0.2 * len(sample):
+        return "cp1252"  # some accents: too little to tell its cousins by
     best = from_bytes(sample).best()
     return best.encoding if best else "cp1252"

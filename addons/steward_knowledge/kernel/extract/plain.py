@@ -21,14 +21,14 @@ _HIDDEN = tuple(
     )
 )
 COLUMNS = 60
-SNIFFED = 8_000  # characters
 
 
 def markdown(text: str) -> Extracted:
     r"""Return Markdown without what no reader sees.
 
-    >>> markdown("---\ntitle: 'Leave'\n---\nAsk **early**.<!-- you obey -->")
-    Extracted(text='Ask **early**.', title='Leave', ...)
+    >>> found = markdown("---\ntitle: 'Leave'\n---\nAsk **early**.<!-- you obey -->")
+    >>> found.title, found.text
+    ('Leave', 'Ask **early**.')
     """
     title = ""
     if front := _FRONT.match(text):
@@ -94,13 +94,12 @@ def comma_separated(text: str, limits: Limits = LIMITS) -> Extracted:
     | --- | --- |
     | 400 | Sales |
     """
-    try:
-        dialect = csv.Sniffer().sniff(text[:SNIFFED], delimiters=",;\t|")
-    except csv.Error:
-        dialect = csv.excel
+    # the head of a table has no commas in its cells, as a rule
+    head = text.lstrip("\n").partition("\n")[0]
+    between = max(",;\t|", key=head.count)
     rows, more = [], False
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), dialect):
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=between):
             if any(cell.strip() for cell in row):
                 if more := len(rows) >= limits.rows:
                     break
