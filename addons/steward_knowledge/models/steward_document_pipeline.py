@@ -242,6 +242,8 @@ class StewardDocument(models.Model):
 
     def _enqueue(self, eta=None):
         """Let workers take these documents on, in batches."""
+        # sudo: steward.source - its name, for the list of jobs
+        name = ", ".join(self.sudo().source_id.mapped("name"))
         for at in range(0, len(self), BATCH):
             batch = self[at : at + BATCH]
             digest = blake2b(json.dumps(batch.ids).encode(), digest_size=8).hexdigest()
@@ -252,9 +254,7 @@ class StewardDocument(models.Model):
                 identity_key=f"steward.document/{digest}/{eta or 'now'}",
                 description=self.env._(
                     "Documents of %(name)s (%(count)s)",
-                    source=batch[:1]
-                    .sudo()
-                    .source_id.name,  # sudo: steward.source - name
+                    name=name,
                     count=len(batch),
                 ),
             )._job_process()
@@ -266,7 +266,9 @@ class StewardDocument(models.Model):
         anew: nothing is done twice, nothing half.
         """
         documents = self.exists()
+        before = documents.mapped("state")
         documents._process(seconds=SLICE)
+        is_moving = documents.mapped("state") != before
         left = documents.filtered(lambda each: each.active and each.state in PENDING)
         waiting = left.filtered("tries")
         for tries in set(waiting.mapped("tries")):
@@ -274,7 +276,7 @@ class StewardDocument(models.Model):
                 lambda document, tries=tries: document.tries == tries
             )
             some._enqueue(eta=FIRST_WAIT * 2 ** (tries - 1))
-        (left - waiting)._enqueue(eta=None if documents - left else BUSY)
+        (left - waiting)._enqueue(eta=None if is_moving else BUSY)
         documents.source_id._tell_progress()
 
     @api.model

@@ -11,7 +11,8 @@ _TOLD = {}  # by database and source, when this worker last told
 
 
 class StewardSource(models.Model):
-    _inherit = "steward.source"
+    _name = "steward.source"
+    _inherit = ["steward.source", "bus.listener.mixin"]
 
     def write(self, vals):
         readers = {"group_ids", "company_id", "active"} & vals.keys()

@@ -218,4 +218,4 @@ class TestDuplicatesAndReaders(PipelineCase):
             [pages[0].signature],
         )
         plan = " ".join(line for (line,) in self.env.cr.fetchall())
-        self.assertIn("steward_document__signature_idx", plan)
+        self.assertIn("steward_document_signature_idx", plan)
