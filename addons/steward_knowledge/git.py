@@ -86,7 +86,7 @@ class Repository:
         """Whether a commit is here: the folder may be another machine's."""
         if not (self.folder / "HEAD").exists():
             return False
-        with contextlib.suppress(BadAnswer):
+        with contextlib.suppress(BadAnswer, Unreachable):
             self._read(["cat-file", "-e", f"{commit}^{{commit}}"])
             return True
         return False
@@ -168,7 +168,7 @@ class Repository:
             env["SSH_AUTH_SOCK"] = agent
         return env
 
-    def _run(self, arguments, seconds=READ_SECONDS, megabytes=MEGABYTES):
+    def _run(self, arguments, seconds=READ_SECONDS, megabytes=None):
         """Run git and return what it says; ended when it takes too long or too much."""
         with tempfile.TemporaryDirectory(prefix="steward-git-") as home:
             said, faults = Path(home, "out"), Path(home, "err")
@@ -194,14 +194,15 @@ class Repository:
                     f"The repository did not come within {seconds:.0f} seconds."
                 )
             if time.monotonic() > look:
-                if _megabytes(self.folder) > megabytes:
-                    _end(process)
-                    self.remove()
-                    raise BadAnswer(f"The repository is larger than {megabytes} MB.")
+                self._check_size(process, megabytes)
                 look = time.monotonic() + 1
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
-        if _megabytes(self.folder) > megabytes:
+        self._check_size(process, megabytes)
+
+    def _check_size(self, process, megabytes):
+        if megabytes and _megabytes(self.folder) > megabytes:
+            _end(process)
             self.remove()
             raise BadAnswer(f"The repository is larger than {megabytes} MB.")
 

@@ -1,10 +1,12 @@
 import hashlib
 
+from odoo.models import LOG_ACCESS_COLUMNS
 from odoo.tools import html2plaintext
 
 from ..kernel.draft import Draft
 from . import Adapter, Fetched, Found, Step
 
+PLAIN = {"id", "display_name", *LOG_ACCESS_COLUMNS}  # every model has them
 TYPES = {
     "many2one": "one {comodel}",
     "one2many": "many {comodel}",
@@ -106,7 +108,7 @@ class Structure(Adapter):
         lines += ["", "## Fields", ""]
         for name, field in sorted(model._fields.items()):
             # what only some groups may know of is not told to whoever sees the model
-            if field.automatic or field.groups or name.startswith("__"):
+            if name in PLAIN or field.groups:
                 continue
             kind = TYPES.get(field.type, field.type).format(comodel=field.comodel_name)
             line = f"- `{name}` {field.string} ({kind})"

@@ -47,6 +47,10 @@ class Website(Adapter):
     ``capped`` why not all was discovered.
     """
 
+    def __init__(self, source, memory=None):
+        super().__init__(source, memory)
+        self.other_names = {}  # of pages that were looked at just now
+
     def check(self):
         address = normalised(self.source.url or "")
         if not address:
@@ -109,7 +113,11 @@ class Website(Adapter):
         return Protego.parse(known[place])
 
     def _fetch_robots(self, url):
-        limits = {**self._limits(url), "seconds": ROBOTS_SECONDS}
+        limits = {
+            **self._limits(url),
+            "seconds": ROBOTS_SECONDS,
+            "max_bytes": sitemap.LARGEST,  # the rest of it is not read
+        }
         try:
             with self.http._opened(url, {"Accept": "text/plain"}, **limits) as reply:
                 text = b""
@@ -145,7 +153,9 @@ class Website(Adapter):
             memory["found"] = 0
             memory["crawls"] = self.source.discovery == "crawl"
         if memory["sitemaps"] and not memory["crawls"]:
-            found = self._of_sitemap(memory["sitemaps"].pop(0))
+            found = self._of_sitemap(memory["sitemaps"][0])
+            # only now: what failed is read again
+            memory["read"].append(memory["sitemaps"].pop(0))
             memory["found"] += len(found)
             if memory["sitemaps"] and not memory.get("capped"):
                 return Step(found, over=False)
@@ -168,7 +178,6 @@ class Website(Adapter):
     def _of_sitemap(self, url):
         """The pages of one sitemap; those of an index are put in the queue."""
         memory, scope, found = self.memory, self.scope, []
-        memory["read"].append(url)
         limits = {
             **self._limits(url),
             "seconds": SITEMAP_SECONDS,
@@ -197,7 +206,7 @@ class Website(Adapter):
         except (RemoteError, sitemap.Broken) as error:
             if getattr(error, "retryable", False):
                 raise
-            if memory["found"] or len(memory["read"]) > 1:
+            if memory["found"] or memory["read"]:
                 memory["capped"] = "broken"  # a part of it: not all was discovered
             elif self.source.discovery == "sitemap":
                 raise SourceInvalid(
@@ -350,7 +359,12 @@ class Website(Adapter):
         if not canonical or canonical == item.key or not self.scope.holds(canonical):
             return False
         # two pages that name each other: then it is this one
-        return not self.source._has_item(canonical, same_as=item.key)
+        if self.other_names.get(canonical) == item.key:
+            return False
+        if self.source._has_item(canonical, same_as=item.key):
+            return False
+        self.other_names[item.key] = canonical
+        return True
 
     def _found(self, item, addresses, deeper=True):
         """The addresses that are followed from a page."""

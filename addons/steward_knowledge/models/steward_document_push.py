@@ -111,8 +111,7 @@ class StewardDocument(models.Model):
             )
         raise Invalid(
             self.env._(
-                "There is no source of pushed documents called %(source)s.",
-                source=source,
+                "There is no source of pushed documents called %(name)s.", name=source
             )
         )
 

@@ -159,10 +159,8 @@ class StewardHarvest(models.Model):
 
     def _note(self, found):
         """Write down what there is, up to the source's limits."""
-        source = self.source_id
         items = self.env["steward.source.item"]
-        noted, unchanged = items._note(source, self, found)
-        self._add({"found": noted, "unchanged": unchanged})
+        self._add(items._note(self.source_id, self, found))
 
     def _postpone(self, error, adapter):
         """Say when to go on after an error of the whole source; None: never."""

@@ -138,6 +138,7 @@ class StewardSource(models.Model):
 
         :raises SourceInvalid: when there is none, or more than one of that name
         """
+        self.check_access("read")
         if isinstance(source, int) and not isinstance(source, bool):
             found = self.browse(source).exists()
         else:
@@ -145,9 +146,9 @@ class StewardSource(models.Model):
         found = found._filtered_access("read") if found else found
         if len(found) != 1:
             raise SourceInvalid(
-                self.env._("There is no source %(source)s.", source=source)
+                self.env._("There is no source %(name)s.", name=source)
                 if not found
-                else self.env._("Several sources are called %(source)s.", source=source)
+                else self.env._("Several sources are called %(name)s.", name=source)
             )
         return found
 

@@ -1,3 +1,5 @@
+from collections import Counter
+
 from psycopg2.extras import Json
 
 from odoo import api, fields, models
@@ -82,9 +84,10 @@ class StewardSourceItem(models.Model):
         that was long ago: listings are not always right.
 
         :param again: also what this harvest has written down already
-        :return: how many are new in this harvest, how many of them unchanged
+        :return: how many this harvest found, and how many of them need no look
+        :rtype: collections.Counter
         """
-        noted = unchanged = 0
+        counts = Counter()
         known = list({item.key: item for item in found}.values())
         for start in range(0, len(known), BULK):
             rows = SQL(", ").join(
@@ -127,10 +130,10 @@ class StewardSourceItem(models.Model):
                 )
             )
             states = [state for (state,) in self.env.cr.fetchall()]
-            noted += len(states)
-            unchanged += states.count("unchanged")
+            counts.update(state for state in states if state != "waiting")
+            counts["found"] += len(states)
         self.invalidate_model()
-        return noted, unchanged
+        return counts
 
     def _write_plainly(self, values):
         """Write what only our code writes."""

@@ -51,7 +51,6 @@ class StewardSource(models.Model):
     version = fields.Selection(VERSIONS, default="19.0")
     folder = fields.Char(
         string="Checkout",
-        groups="steward.group_operator",
         help="A folder of this server with a copy of the documentation's repository;"
         " empty: the web. An administrator allows folders in the settings.",
     )
