@@ -245,8 +245,8 @@ class StewardDocument(models.Model):
                 channel=CHANNEL_HEAVY,
                 identity_key=f"steward.document/{digest}/{eta or 'now'}",
                 description=self.env._(
-                    "Documents of %(source)s (%(count)s)",
-                    source=batch[:1].sudo().source_id.name,  # sudo: steward.source - name
+                    "Documents of %(name)s (%(count)s)",
+                    name=batch[:1].sudo().source_id.name,  # sudo: steward.source - name
                     count=len(batch),
                 ),
             )._job_process()

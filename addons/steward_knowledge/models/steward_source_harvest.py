@@ -8,6 +8,7 @@ from odoo.tools import SQL
 
 from ..exceptions import SourceInvalid
 from .steward_harvest import CHANGED, UNFINISHED
+from .steward_source_pipeline import NEWS
 
 INTERVALS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
 INTERVALS["weekly"] = timedelta(weeks=1)
@@ -507,4 +508,4 @@ class StewardSource(models.Model):
         if not self.has_access("read"):
             return []
         sources = self.browse(ids).exists()._filtered_access("read")
-        return [(source, CHANGED) for source in sources]
+        return [(source, news) for source in sources for news in (CHANGED, NEWS)]

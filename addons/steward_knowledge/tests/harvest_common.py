@@ -5,8 +5,7 @@ from odoo.addons.steward.tests.server import Server
 from odoo.tools import mute_logger
 
 from ..models.steward_harvest import UNFINISHED
-from .common import KnowledgeCase
-from .pipeline_stand_in import stand_in
+from .pipeline_common import PipelineCase
 
 
 class Site(Server):
@@ -49,7 +48,7 @@ class Site(Server):
         self.page(path, xml, kind="application/xml")
 
 
-class HarvestCase(HttpKit, KnowledgeCase):
+class HarvestCase(HttpKit, PipelineCase):
     """Sources on a site of this machine, harvested step by step."""
 
     @classmethod
@@ -62,7 +61,15 @@ class HarvestCase(HttpKit, KnowledgeCase):
     def setUp(self):
         super().setUp()
         self.site.clear()
-        stand_in(self)
+        self.taken = []
+        documents = self.registry["steward.document"]
+        take = documents._take
+
+        def noted(model, source, drafts, harvest=None):
+            self.taken += drafts
+            return take(model, source, drafts, harvest=harvest)
+
+        self.patch(documents, "_take", noted)
         self.enterContext(mute_logger("odoo.addons.steward.models.steward_http"))
 
     def make_source(self, **values):
@@ -106,7 +113,10 @@ class HarvestCase(HttpKit, KnowledgeCase):
         )
 
     def documents(self, source, active=True):
+        """The source's documents, with their texts."""
         documents = self.env["steward.document"].with_context(active_test=False)
-        return documents.search(
+        found = documents.search(
             [("source_id", "=", source.id), ("active", "=", active)], order="id"
         )
+        found._process(stages=["extract"])
+        return found
