@@ -8,7 +8,14 @@
     "website": "https://github.com/steward-odoo/steward",
     "depends": ["steward_llm"],
     "external_dependencies": {
-        "python": ["numpy", "py3langid", "pypdf", "python-docx", "trafilatura"],
+        "python": [
+            "Protego",
+            "numpy",
+            "py3langid",
+            "pypdf",
+            "python-docx",
+            "trafilatura",
+        ],
     },
     "data": [
         # access
@@ -19,13 +26,22 @@
         "data/steward_space_data.xml",
         "data/steward_knowledge_cron.xml",
         "data/steward_topic_data.xml",
+        "data/ir_cron_harvest_data.xml",
+        "data/steward_source_data.xml",
         # views: wizards, then each model's, then menus
+        "views/steward_harvest_views.xml",
+        "views/steward_source_item_views.xml",
         "views/steward_source_views.xml",
         "views/steward_document_views.xml",
         "views/steward_topic_views.xml",
         "views/steward_entity_views.xml",
         "views/steward_space_views.xml",
         "views/steward_knowledge_menus.xml",
+        "views/steward_harvest_menus.xml",
+        "views/res_config_settings_source_views.xml",
+    ],
+    "demo": [
+        "demo/steward_source_demo.xml",
     ],
     "assets": {
         "web.assets_backend": ["steward_knowledge/static/src/**/*"],

@@ -1,5 +1,17 @@
 from odoo import api, fields, models
 
+KINDS = [
+    ("files", "Files"),
+    ("website", "Website"),
+    ("forum", "Forum"),
+    ("odoo_docs", "Odoo documentation"),
+    ("github", "GitHub"),
+    ("git", "Git repository"),
+    ("structure", "This Odoo itself"),
+    ("records", "Records of this Odoo"),
+    ("push", "Pushed from outside"),
+]
+
 
 class StewardSource(models.Model):
     """Where knowledge comes from, and who may find what was harvested there."""
@@ -8,6 +20,7 @@ class StewardSource(models.Model):
     _inherit = ["steward", "mail.thread", "mail.activity.mixin"]
     _description = "Knowledge Source"
     _order = "sequence, name, id"
+    _steward_own_fields = ("since", "record_user_id", "last_harvest_id", "state")
 
     name = fields.Char(required=True, tracking=True)
     sequence = fields.Integer(default=10)
@@ -25,10 +38,7 @@ class StewardSource(models.Model):
         help="Only members of these groups find it; empty: every user.",
     )
     kind = fields.Selection(
-        [("push", "Pushed from outside")],
-        required=True,
-        default="push",
-        help="How Steward gets at it.",
+        KINDS, required=True, default="files", help="How Steward gets at it."
     )
     authority = fields.Float(
         default=1.0,

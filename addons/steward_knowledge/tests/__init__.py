@@ -7,3 +7,6 @@ from . import test_pipeline
 from . import test_duplicates
 from . import test_topics
 from . import test_entities
+from . import test_harvest
+from . import test_hostile_web
+from . import test_sources
