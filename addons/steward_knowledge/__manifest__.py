@@ -19,12 +19,14 @@
         "data/steward_space_data.xml",
         "data/steward_knowledge_cron.xml",
         "data/steward_topic_data.xml",
+        "data/ir_cron_search_data.xml",
         # views: wizards, then each model's, then menus
         "views/steward_source_views.xml",
         "views/steward_document_views.xml",
         "views/steward_topic_views.xml",
         "views/steward_entity_views.xml",
         "views/steward_space_views.xml",
+        "views/res_config_settings_search_views.xml",
         "views/steward_knowledge_menus.xml",
     ],
     "assets": {
