@@ -28,6 +28,7 @@
         "data/steward_topic_data.xml",
         "data/ir_cron_harvest_data.xml",
         "data/steward_source_data.xml",
+        "data/ir_cron_search_data.xml",
         # views: wizards, then each model's, then menus
         "views/steward_harvest_views.xml",
         "views/steward_source_item_views.xml",
@@ -36,6 +37,7 @@
         "views/steward_topic_views.xml",
         "views/steward_entity_views.xml",
         "views/steward_space_views.xml",
+        "views/res_config_settings_search_views.xml",
         "views/steward_knowledge_menus.xml",
         "views/steward_harvest_menus.xml",
         "views/res_config_settings_source_views.xml",

@@ -17,6 +17,11 @@ from . import steward_entity
 from . import steward_document_push
 from . import steward_chunk
 from . import steward_context
+from . import steward_term
+from . import steward_document_index
+from . import steward_document_search
+from . import steward_search_log
+from . import res_config_settings_search
 from . import steward_space
 from . import steward_space_search
 from . import steward_space_fill
