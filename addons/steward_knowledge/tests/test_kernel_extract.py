@@ -18,6 +18,15 @@ from ..kernel.extract.base import REASONS, clean, fence, line, moment, table
 from ..kernel.extract.charset import decoded
 from ..kernel.extract.rst import rst
 
+LIST_TABLE = """.. list-table:: Codes
+   :header-rows: 1
+
+   * - A
+     - B
+   * - 1
+       more
+     - 2
+"""
 LONG = "The quotation becomes an order once the customer has confirmed it. " * 12
 
 
@@ -386,8 +395,7 @@ class TestDocumentation(ExtractCase):
             (".. tabs::\n\n   .. tab:: One\n\n      First\n", "**One**\n\nFirst"),
             (".. rubric:: Small\n", "**Small**"),
             (
-                ".. list-table:: Codes\n   :header-rows: 1\n\n"
-                + "   * - A\n     - B\n   * - 1\n       more\n     - 2\n",
+                LIST_TABLE,
                 "**Codes**\n\n| A | B |\n| --- | --- |\n| 1 more | 2 |",
             ),
             (
