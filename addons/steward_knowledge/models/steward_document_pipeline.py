@@ -255,7 +255,6 @@ class StewardDocument(models.Model):
                 description=self.env._(
                     "Documents of %(name)s (%(count)s)",
                     name=name,
-                    name=batch[:1].sudo().source_id.name,  # sudo: steward.source - name
                     count=len(batch),
                 ),
             )._job_process()
