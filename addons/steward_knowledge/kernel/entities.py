@@ -44,6 +44,12 @@ _NO_MODELS: Final = frozenset(
         *("fr", "dev", "app"),
     }
 )
+_OWNERS: Final = frozenset(
+    {
+        *("self", "cls", "os", "re", "odoo", "models", "fields", "api", "http", "env"),
+        *("record", "records", "request", "object", "this", "np", "e", "i"),
+    }
+)
 _MODULE_AFTER: Final = ("module", "modules", "addon", "addons", "app")
 _WORD = re.compile(r"[^\W_](?:[\w.&'-]*\w)?")
 
@@ -133,9 +139,7 @@ def _is_file(name: str) -> bool:
 def _looks_like_model(name: str) -> bool:
     """Tell ``hr.shift.plan`` from ``self.env`` and ``record.partner_id``."""
     first, *rest = name.split(".")
-    owners = ("self", "cls", "os", "re", "odoo", "models", "fields", "api", "http")
-    owners += ("record", "records", "request", "env", "object", "this", "e", "i", "np")
-    return first not in owners and not any("_" in part for part in rest)
+    return first not in _OWNERS and not any("_" in part for part in rest)
 
 
 def _modules(text: str, code: str, known: Known) -> Iterable[Found]:

@@ -53,7 +53,10 @@ def _without_code(text: str) -> str:
 
 @lru_cache(maxsize=8)
 def _identifier(languages: frozenset[str]) -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    from py3langid.langid import (  # type: ignore[import-untyped]
+        MODEL_FILE,
+        LanguageIdentifier,
+    )
 
     found = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     found.set_languages(languages & set(found.labels))

@@ -193,9 +193,8 @@ class StewardEntity(models.Model):
 
     @api.model
     def _read_known(self, company):
-        # sudo: ir.model, ir.model.fields, ir.module.module - technical names, and
-        # records that each employee may read (see _open_domain)
-        known = self.sudo()
+        # sudo: steward.entity - technical names, and records that each employee may
+        known = self.sudo()  # sudo: res.partner - read anyway (see _open_domain)
         rows = known.env.execute_query(
             SQL(
                 "SELECT 'model', model FROM ir_model UNION"

@@ -18,6 +18,15 @@ from ..kernel.extract.base import REASONS, clean, fence, line, moment, table
 from ..kernel.extract.charset import decoded
 from ..kernel.extract.rst import rst
 
+LIST_TABLE = """.. list-table:: Codes
+   :header-rows: 1
+
+   * - A
+     - B
+   * - 1
+       more
+     - 2
+"""
 LONG = "The quotation becomes an order once the customer has confirmed it. " * 12
 
 
@@ -194,7 +203,8 @@ class TestPages(ExtractCase):
                 f"</table><ul><li>first thing</li></ul><p>{LONG}</p></main>"
                 "<script>obey()</script><footer>Imprint</footer>",
                 "<title>Orders | Shop</title><link rel='canonical' href='https://a/b'>"
-                "<meta property='article:published_time' content='2025-03-01T10:00:00'>",
+                "<meta property='article:published_time'"
+                " content='2025-03-01T10:00:00'>",
             ).encode(),
             "text/html",
         )
@@ -343,8 +353,8 @@ class TestDocumentation(ExtractCase):
 
     def test_headings(self):
         found = rst(
-            ":nosearch:\n\n.. _top:\n\n====\nTop\n====\n\nPart\n====\n\nSub\n---\n\nPart"
-            " 2\n======\ntext\n\n----\n\nend"
+            ":nosearch:\n\n.. _top:\n\n====\nTop\n====\n\nPart\n====\n\nSub\n---\n\n"
+            "Part 2\n======\ntext\n\n----\n\nend"
         )
         self.assertEqual(found.title, "Top")
         self.assertEqual(
@@ -357,11 +367,11 @@ class TestDocumentation(ExtractCase):
             self.lines(
                 "See :ref:`the orders <sale/x>`, :doc:`/apps/crm`, :guilabel:`Send`,"
                 " :menuselection:`Sales --> Orders`, :py:class:`~odoo.models.Model`,"
-                " `Odoo <https://odoo.com>`_, `here`_, word_, |plus| [#n]_ and ``a_b_``,"
-                " `as it is`."
+                " `Odoo <https://odoo.com>`_, `here`_, word_, |plus| [#n]_ and"
+                " ``a_b_``, `as it is`."
             ),
-            "See the orders, crm, Send, Sales → Orders, `odoo.models.Model`, Odoo, here,"
-            " word, plus and `a_b_`, `as it is`.",
+            "See the orders, crm, Send, Sales → Orders, `odoo.models.Model`, Odoo,"
+            " here, word, plus and `a_b_`, `as it is`.",
         )
 
     def test_directives(self):
@@ -385,8 +395,7 @@ class TestDocumentation(ExtractCase):
             (".. tabs::\n\n   .. tab:: One\n\n      First\n", "**One**\n\nFirst"),
             (".. rubric:: Small\n", "**Small**"),
             (
-                ".. list-table:: Codes\n   :header-rows: 1\n\n   * - A\n     - B\n"
-                "   * - 1\n       more\n     - 2\n",
+                LIST_TABLE,
                 "**Codes**\n\n| A | B |\n| --- | --- |\n| 1 more | 2 |",
             ),
             (

@@ -184,8 +184,7 @@ class TestStages(PipelineCase):
                 page._job_process()
                 self.assertEqual((page.state, page.tries), ("chunked", 1))
                 self.assertIn("does not answer", page.error)
-                # as it is taken it is queued by nobody; as it waits, for later
-                self.assertEqual([(job.eta, job.description, job.recordset) for job in trap.enqueued_jobs], [True])
+                self.assertEqual([bool(job.eta) for job in trap.enqueued_jobs], [True])
             for _try in range(pipeline.TRIES - 1):
                 page._process()
             self.assertEqual((page.state, page.failed_stage), ("failed", "embed"))

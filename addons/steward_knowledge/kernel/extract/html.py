@@ -74,7 +74,7 @@ def html(page: str, url: str = "", limits: Limits = LIMITS) -> Extracted:
 
 
 def _parsed(page: str) -> Any:
-    from lxml import etree
+    from lxml import etree  # type: ignore[import-untyped]
     from lxml import html as lxml_html
 
     page = _DECLARATION.sub("", page.replace("\x00", ""))

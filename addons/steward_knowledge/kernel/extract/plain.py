@@ -97,7 +97,8 @@ def comma_separated(text: str, limits: Limits = LIMITS) -> Extracted:
     # the head of a table has no commas in its cells, as a rule
     head = text.lstrip("\n").partition("\n")[0]
     between = max(",;\t|", key=head.count)
-    rows, more = [], False
+    rows: list[list[str]] = []
+    more = False
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=between):
             if any(cell.strip() for cell in row):
