@@ -1,3 +1,5 @@
+from base64 import b64decode
+
 from ..kernel import filetypes, page
 from ..kernel.draft import Draft
 from . import Adapter, Fetched, Found, Step, skipped
@@ -25,7 +27,7 @@ class Files(Adapter):
         )
 
     def fetch(self, item):
-        content = item.file
+        content = b64decode(item.with_context(bin_size=False).file or b"")
         if not content:
             return Fetched("gone", reason=self.env._("The file was removed."))
         try:

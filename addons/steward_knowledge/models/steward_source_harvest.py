@@ -384,13 +384,13 @@ class StewardSource(models.Model):
 
     def _embedding_cost(self, pages):
         """What embedding so many documents costs in US dollars; None: unknown."""
-        space = self.env["steward.space"].search([("state", "=", "active")], limit=1)
+        space = self.env["steward.space"]._active()
         if not space:
             return None
         self.env.cr.execute(
             SQL(
                 "SELECT avg(length(text)) FROM (SELECT text FROM steward_document"
-                " WHERE source_id = %s AND text IS NOT NULL LIMIT 200) AS some",
+                " WHERE source_id = %s AND text IS NOT NULL LIMIT 200) AS sample",
                 self.id,
             )
         )

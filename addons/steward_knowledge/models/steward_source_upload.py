@@ -96,7 +96,11 @@ class StewardSource(models.Model):
         }
         now, new = fields.Datetime.now(), []
         for name, (content, digest) in accepted.items():
-            values = {"file": content, "file_hash": digest, "file_date": now}
+            values = {
+                "file": b64encode(content),
+                "file_hash": digest,
+                "file_date": now,
+            }
             if name in there:
                 there[name].write(values)
             else:

@@ -651,13 +651,25 @@ class TestEstimate(HarvestCase):
 
     def test_price(self):
         source = self.make_source(kind="files")
-        self.assertNotIn("cost", source._estimate())
-        self.assertIn("unknown", source._estimate()["sentence"])
-        self.patch(
-            self.registry["steward.source"], "_embedding_cost", lambda _s, _pages: 0.5
-        )
-        self.assertEqual(source._estimate()["cost"], 0.5)
-        self.assertIn("$ 0.5", source._estimate()["sentence"])
+        for cost, words in ((None, "unknown"), (0.5, "$ 0.5"), (0, "nothing")):
+            self.patch(
+                self.registry["steward.source"],
+                "_embedding_cost",
+                lambda _source, _pages, cost=cost: cost,
+            )
+            told = source._estimate()
+            self.assertEqual(told.get("cost"), cost)
+            self.assertIn(words, told["sentence"])
+
+    def test_price_of_the_space_in_use(self):
+        source = self.make_source(kind="files")
+        space = self.env["steward.space"]._active()
+        if space.model_id.provider_id.kind == "local":
+            self.assertEqual(source._embedding_cost(10), 0)
+        with patch.object(
+            self.registry["steward.space"], "_active", lambda model: model.browse()
+        ):
+            self.assertIsNone(source._embedding_cost(10))
 
     def test_the_button(self):
         source = self.make_source(url="http://10.0.0.1/")
