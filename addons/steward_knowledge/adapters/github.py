@@ -94,7 +94,9 @@ class GitHub(Adapter):
 
     def _repo(self, path="", **query):
         pairs = "&".join(f"{name}={quote(str(v))}" for name, v in query.items() if v)
-        return f"{self.api}/repos/{self.source.repository}{path}{'?' * bool(pairs)}{pairs}"
+        return (
+            f"{self.api}/repos/{self.source.repository}{path}{'?' * bool(pairs)}{pairs}"
+        )
 
     # -- discovery ----------------------------------------------------------------------
 
@@ -317,7 +319,9 @@ class GitHub(Adapter):
 
 def _comment(told):
     author = (told.get("author") or told.get("user") or {}).get("login") or ""
-    return f"## {author}\n\n{told.get('body') or ''}" if author else told.get("body") or ""
+    return (
+        f"## {author}\n\n{told.get('body') or ''}" if author else told.get("body") or ""
+    )
 
 
 def _moment(text):

@@ -111,7 +111,7 @@ class Records(Adapter):
                     user=user.name,
                 )
             )
-        model = self.env[name].with_user(user).sudo(False)
+        model = self.env[name].with_user(user)
         return model.with_context(
             allowed_company_ids=companies.ids,
             lang=source.record_lang or user.lang or "en_US",

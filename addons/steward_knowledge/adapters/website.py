@@ -394,7 +394,9 @@ def _delay(robots):
 
 
 def _looks_like_html(content):
-    return bool(re.match(rb"\s*(<!doctype html|<html|<head|<body)", content[:500], re.I))
+    return bool(
+        re.match(rb"\s*(<!doctype html|<html|<head|<body)", content[:500], re.I)
+    )
 
 
 def _settled(changed):

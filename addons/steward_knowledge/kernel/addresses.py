@@ -21,7 +21,7 @@ REPEATS = 3  # times a part may come back in a path: more is a loop of links
 PORTS = {"http": 80, "https": 443}
 # what tells who came, not what is shown
 TRACKING = re.compile(
-    r"utm_\w+|[gfyt]clid|gclsrc|dclid|msclkid|mc_[ce]id|_ga|_gl|igshid|ref_src"
+    r"utm_\w+|(?:g|fb|y|tt|d)clid|gclsrc|msclkid|mc_[ce]id|_ga|_gl|igshid|ref_src"
     r"|phpsessid|jsessionid|session_?id|sid",
     re.IGNORECASE,
 )

@@ -98,12 +98,16 @@ class StewardHarvest(models.Model):
         """
         self.ensure_one()
         # as the superuser: what may be read is the adapter's business
-        job = self.with_user(SUPERUSER_ID).with_delay(
-            channel=CHANNEL_OUTBOUND,
-            eta=eta,
-            identity_key=f"steward.harvest/{self.id}",
-            description=self.env._("Harvest of %(name)s", name=self.source_id.name),
-        )._work()
+        job = (
+            self.with_user(SUPERUSER_ID)
+            .with_delay(
+                channel=CHANNEL_OUTBOUND,
+                eta=eta,
+                identity_key=f"steward.harvest/{self.id}",
+                description=self.env._("Harvest of %(name)s", name=self.source_id.name),
+            )
+            ._work()
+        )
         uuid = getattr(job, "uuid", None)  # none where jobs run at once, in tests
         self._write_plainly({"job_uuid": uuid, "next_at": eta})
         return uuid
@@ -391,8 +395,10 @@ class StewardHarvest(models.Model):
         )
         for harvest in harvests:
             # sudo: queue.job - who looks after harvests need not see jobs
-            job = self.env["queue.job"].sudo().search(
-                [("uuid", "=", harvest.job_uuid)], limit=1
+            job = (
+                self.env["queue.job"]
+                .sudo()
+                .search([("uuid", "=", harvest.job_uuid)], limit=1)
             )
             if job.state in ("wait_dependencies", "pending", "enqueued", "started"):
                 continue

@@ -93,7 +93,13 @@ class StewardSourceItem(models.Model):
             rows = SQL(", ").join(
                 SQL(
                     "(%s, %s, %s, %s, 'waiting', %s, 0, %s, %s, %s::jsonb)",
-                    *(source.id, harvest.id or None, item.key, item.url or None, item.depth),
+                    *(
+                        source.id,
+                        harvest.id or None,
+                        item.key,
+                        item.url or None,
+                        item.depth,
+                    ),
                     *(item.revision or None, item.shape or None),
                     Json(item.payload) if item.payload else None,
                 )
@@ -167,7 +173,6 @@ class StewardSourceItem(models.Model):
         sources._check_operator()
         for source in sources:
             mine = self.filtered(lambda item, source=source: item.source_id == source)
-            # sudo: steward.document, steward.source.item - an Operator removes files
-            self.env["steward.document"].sudo()._retire(source, mine.mapped("key"))
-        # sudo: steward.source.item - written by our code alone
-        self.filtered("file_hash").sudo().unlink()
+            self.env["steward.document"]._retire(source, mine.mapped("key"))
+        files = self.filtered("file_hash")
+        files.sudo().unlink()  # sudo: steward.source.item - written by our code alone

@@ -218,7 +218,9 @@ class TestHostileWeb(HarvestCase):
 
     def test_wrong_charset(self):
         whole = "<html><title>Größe</title><body>Öl für Türen</body></html>"
-        self.site.page("/latin", whole.encode("latin-1"), kind="text/html; charset=utf-8")
+        self.site.page(
+            "/latin", whole.encode("latin-1"), kind="text/html; charset=utf-8"
+        )
         self.site.page("/utf", whole.encode(), kind="text/html; charset=iso-8859-1")
         self.site.page("/odd", whole.encode(), kind="text/html; charset=nonsense")
         source = self.crawl("/latin", "/utf", "/odd")

@@ -135,7 +135,12 @@ class TestPush(HarvestCase):
         return model.push(list(documents), **arguments)
 
     def document(self, name="a", **values):
-        return {"external_id": name, "title": f"About {name}", "text": "Words", **values}
+        return {
+            "external_id": name,
+            "title": f"About {name}",
+            "text": "Words",
+            **values,
+        }
 
     def test_new_unchanged_changed(self):
         told = self.push(self.document("a"), self.document("b"))
@@ -186,15 +191,20 @@ class TestPush(HarvestCase):
                 version="19.0",
                 text="Nul \x00 byte",
             ),
-            {"external_id": "h", "title": "H", "html": "<p>Ω</p>", "date": "2026-01-02"},
+            {
+                "external_id": "h",
+                "title": "H",
+                "html": "<p>Ω</p>",
+                "date": "2026-01-02",
+            },
         )
         first, second = self.taken
         self.assertEqual(first.tags, ("x", "y"))
         self.assertEqual(str(first.date), "2026-01-02 01:04:05")
         self.assertNotIn("\x00", first.content)
-        self.assertEqual((second.content_type, second.content), (
-            "text/html", "<p>Ω</p>".encode()
-        ))
+        self.assertEqual(
+            (second.content_type, second.content), ("text/html", "<p>Ω</p>".encode())
+        )
 
     def test_sources(self):
         told = self.push(self.document(), source="CRM notes", user=self.operator)
