@@ -64,7 +64,7 @@ class GitHub(Adapter):
     def api(self):
         return (self.source.url or API).rstrip("/")
 
-    # -- calls ------------------------------------------------------------------------
+    # -- calls ---------------------------------------------------------------------
 
     def _call(self, address, method="GET", **arguments):
         """A call, and the address of the next page or None.
@@ -98,7 +98,7 @@ class GitHub(Adapter):
             f"{self.api}/repos/{self.source.repository}{path}{'?' * bool(pairs)}{pairs}"
         )
 
-    # -- discovery ----------------------------------------------------------------------
+    # -- discovery -----------------------------------------------------------------
 
     def discover(self):
         memory, source = self.memory, self.source
@@ -263,7 +263,7 @@ class GitHub(Adapter):
             count += len(self._list_docs(None)[0])
         return None if self.source.with_discussions else count
 
-    # -- items --------------------------------------------------------------------------
+    # -- items ---------------------------------------------------------------------
 
     def fetch(self, item):
         try:

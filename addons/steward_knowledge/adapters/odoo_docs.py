@@ -33,7 +33,7 @@ class OdooDocs(Website):
     def version(self):
         return self.source.version or ""
 
-    # -- the web --------------------------------------------------------------------
+    # -- the web -------------------------------------------------------------------
 
     @property
     def start(self):
@@ -49,7 +49,7 @@ class OdooDocs(Website):
             (*LEFT_OUT, *others, *patterns(self.source.exclude or "")),
         )
 
-    # -- a checkout ---------------------------------------------------------------------
+    # -- a checkout ----------------------------------------------------------------
 
     def _root(self):
         return allowed_folder(self.env, self.source.folder)

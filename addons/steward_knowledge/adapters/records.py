@@ -89,7 +89,7 @@ class Records(Adapter):
             wanted & set((group | group.all_implied_ids).ids) for group in readers
         )
 
-    # -- records --------------------------------------------------------------------
+    # -- records -------------------------------------------------------------------
 
     def _model(self):
         """The model, with the rights of who chose the records.

@@ -61,7 +61,7 @@ class Website(Adapter):
                 )
             )
 
-    # -- settings -------------------------------------------------------------------
+    # -- settings ------------------------------------------------------------------
 
     @property
     def start(self):
@@ -91,7 +91,7 @@ class Website(Adapter):
     def http(self):
         return self.env["steward.harvest.http"]
 
-    # -- robots.txt -----------------------------------------------------------------
+    # -- robots.txt ----------------------------------------------------------------
 
     def _robots(self, url):
         """What the site asks of robots; fetched once in a harvest.
@@ -142,7 +142,7 @@ class Website(Adapter):
             retry_after=ROBOTS_WAIT,
         ) from cause
 
-    # -- discovery --------------------------------------------------------------------
+    # -- discovery -----------------------------------------------------------------
 
     def discover(self):
         memory = self.memory
@@ -237,7 +237,7 @@ class Website(Adapter):
             pass
         return None if self.memory["crawls"] else self.memory["found"]
 
-    # -- pages --------------------------------------------------------------------------
+    # -- pages ---------------------------------------------------------------------
 
     def fetch(self, item):
         url = item.key

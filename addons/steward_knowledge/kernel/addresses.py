@@ -92,9 +92,9 @@ def is_trap(address: str) -> bool:
 
 
 def patterns(text: str) -> tuple[str, ...]:
-    """Return the patterns that a person wrote, one a line; # begins a remark.
+    r"""Return the patterns that a person wrote, one a line; # begins a remark.
 
-    >>> patterns("/docs/*  # the manual\\n\\n*.html")
+    >>> patterns("/docs/*  # the manual\n\n*.html")
     ('/docs/*', '*.html')
     """
     lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())

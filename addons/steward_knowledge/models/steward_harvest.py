@@ -89,7 +89,7 @@ class StewardHarvest(models.Model):
             else:
                 harvest.progress = 100 if harvest.state == "done" else 0
 
-    # -- jobs -----------------------------------------------------------------------
+    # -- jobs ----------------------------------------------------------------------
 
     def _enqueue(self, eta=None):
         """Let a worker go on with this harvest.
@@ -185,7 +185,7 @@ class StewardHarvest(models.Model):
         self._write_plainly({"waits": waits, "reason": reason})
         return fields.Datetime.now() + timedelta(seconds=max(1, wait))
 
-    # -- fetching -------------------------------------------------------------------
+    # -- fetching ------------------------------------------------------------------
 
     def _fetch(self, adapter):
         """A batch of pages, in one transaction.
@@ -299,7 +299,7 @@ class StewardHarvest(models.Model):
         self._enqueue(eta=later.next_try + timedelta(seconds=1))
         return True
 
-    # -- the end --------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------------
 
     def _finish(self, adapter):
         """All is fetched: retire what is gone, and plan the next harvest."""
@@ -368,7 +368,7 @@ class StewardHarvest(models.Model):
         )
         self.source_id._harvested(self)
 
-    # -- helpers ----------------------------------------------------------------------
+    # -- helpers -------------------------------------------------------------------
 
     def _write_plainly(self, values):
         """Write what only our code writes."""
@@ -407,7 +407,7 @@ class StewardHarvest(models.Model):
             else:
                 harvest._enqueue()
 
-    # -- actions ----------------------------------------------------------------------
+    # -- actions -------------------------------------------------------------------
 
     def action_cancel(self) -> None:
         """Stop these harvests; what is here already stays. Operators only."""

@@ -91,7 +91,7 @@ class StewardSource(models.Model):
             source.item_count = sum(mine.values())
             source.failure_count = mine.get("failed", 0)
 
-    # -- CRUD -----------------------------------------------------------------------
+    # -- CRUD ----------------------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -113,7 +113,7 @@ class StewardSource(models.Model):
             last = source.last_harvest_id.ended_at
             source.next_harvest_at = wait and (last + wait if last else now)
 
-    # -- harvests -------------------------------------------------------------------
+    # -- harvests ------------------------------------------------------------------
 
     def _check_operator(self):
         self.check_access("read")
@@ -218,7 +218,7 @@ class StewardSource(models.Model):
         self.next_harvest_at = fields.Datetime.now() + INTERVALS[self.interval]
         self.message_post(body=error.sentence, subtype_xmlid="mail.mt_note")
 
-    # -- what comes in --------------------------------------------------------------
+    # -- what comes in -------------------------------------------------------------
 
     def _settle(self, results, harvest=None):
         """Take documents in, and write down how each item went.
@@ -323,7 +323,7 @@ class StewardSource(models.Model):
         )
         return bool(found) and all(found[name] == v for name, v in values.items())
 
-    # -- estimates --------------------------------------------------------------------
+    # -- estimates -----------------------------------------------------------------
 
     @api.model
     def estimate(self, source: int | str) -> dict:
@@ -403,7 +403,7 @@ class StewardSource(models.Model):
         )
         return cost.amount
 
-    # -- actions ----------------------------------------------------------------------
+    # -- actions -------------------------------------------------------------------
 
     def action_harvest(self) -> dict:
         """Harvest these sources now. Operators only.
@@ -500,7 +500,7 @@ class StewardSource(models.Model):
             },
         }
 
-    # -- live -------------------------------------------------------------------------
+    # -- live ----------------------------------------------------------------------
 
     @api.model
     def _get_channels(self, ids):

@@ -74,7 +74,7 @@ class StewardSourceItem(models.Model):
     def _links(self):
         return self.links or []
 
-    # -- what is found ----------------------------------------------------------------
+    # -- what is found -------------------------------------------------------------
 
     @api.model
     def _note(self, source, harvest, found, again=False):
@@ -146,7 +146,7 @@ class StewardSourceItem(models.Model):
         # sudo: steward.source.item - nobody has the right to write it but our code
         self.sudo().write(values)
 
-    # -- actions ----------------------------------------------------------------------
+    # -- actions -------------------------------------------------------------------
 
     def action_retry(self) -> dict:
         """Try these items again, as Operator.

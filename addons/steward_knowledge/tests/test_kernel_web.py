@@ -176,7 +176,10 @@ class TestPythonDocs(BaseCase):
         self.assertEqual(python_docs.docstrings("x" * 2**21, "x"), "")
 
     def test_classes(self):
-        source = 'class A:\n  "Says."\n  def b(self):\n    "Does."\n  def __c__(self):\n    "No."'
+        source = (
+            'class A:\n  "Says."\n  def b(self):\n    "Does."\n'
+            '  def __c__(self):\n    "No."'
+        )
         text = python_docs.docstrings(source, "a.py")
         self.assertIn("## A.b(self)", text)
         self.assertNotIn("No.", text)

@@ -324,7 +324,8 @@ class TestGitHub(HarvestCase):
 
     def list_comments(self, peer):
         if "page=2" in peer.received.target.replace("per_page", ""):
-            return peer.answer(200, [{"body": "Second", "user": {"login": "bob"}}])
+            peer.answer(200, [{"body": "Second", "user": {"login": "bob"}}])
+            return
         url = self.site.url(f"{self.repo}/issues/1/comments?page=2")
         peer.answer(
             200,
