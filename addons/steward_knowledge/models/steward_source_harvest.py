@@ -17,8 +17,7 @@ FAILURES_LISTED = 1000
 
 
 class StewardSource(models.Model):
-    _name = "steward.source"
-    _inherit = ["steward.source", "bus.listener.mixin"]
+    _inherit = "steward.source"
 
     interval = fields.Selection(
         [

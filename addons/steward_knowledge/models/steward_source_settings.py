@@ -90,7 +90,7 @@ class StewardSource(models.Model):
     alike_limit = fields.Integer(
         string="Of one pattern",
         default=500,
-        help="Pages whose addresses differ in numbers only: calendars have no last one.",
+        help="Pages whose addresses differ in numbers only: calendars never end.",
     )
     with_issues = fields.Boolean(string="Issues", default=True)
     with_pulls = fields.Boolean(string="Pull requests")
