@@ -9,6 +9,7 @@ class Files(Adapter):
     """Files that people uploaded: each is kept with its item."""
 
     is_outside = False
+    is_limited = False
     is_certain = True
 
     def check(self):

@@ -25,6 +25,7 @@ class Structure(Adapter):
     """
 
     is_outside = False
+    is_limited = False
     is_certain = True
 
     def check(self):

@@ -346,7 +346,8 @@ class StewardSource(models.Model):
         if pages is None and self.last_found:
             pages = self.last_found
         if pages is not None:
-            pages = min(pages, self.page_limit)
+            if adapter.is_limited:
+                pages = min(pages, self.page_limit)
             told["pages"] = pages
             if adapter.is_outside:
                 told["minutes"] = round(pages / self.requests_per_minute, 1)

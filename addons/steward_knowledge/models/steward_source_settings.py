@@ -175,8 +175,6 @@ class StewardSource(models.Model):
             self.page_limit = max(self.page_limit, 5000)
             self.alike_limit = max(self.alike_limit, 5000)
             self.discovery = "auto"
-        if self.kind == "structure":
-            self.page_limit = max(self.page_limit, 20000)
 
     @api.constrains(
         *("kind", "url", "repository", "folder", "with_discussions", "secret_id"),

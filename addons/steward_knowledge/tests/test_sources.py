@@ -444,7 +444,7 @@ class TestGitHub(HarvestCase):
 class TestStructure(HarvestCase):
     def setUp(self):
         super().setUp()
-        self.source = self.make_source(kind="structure", page_limit=20000)
+        self.source = self.make_source(kind="structure")
         self.env["ir.actions.server"].create(
             {
                 "name": "Greet partners",
