@@ -111,7 +111,7 @@ class Repository:
         """Forget all that is here."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # -- where it may go --------------------------------------------------------------
+    # -- where it may go -----------------------------------------------------------
 
     def _checked_options(self):
         """Refuse what may not be called; pin git to the address that was checked."""
@@ -142,7 +142,7 @@ class Repository:
             addresses = wire.resolve(host, port or 22)
             return netguard.pick(addresses, self.rules.policy, host)[0]
 
-    # -- running it -------------------------------------------------------------------
+    # -- running it ----------------------------------------------------------------
 
     def _environment(self, home):
         protocols = "https:ssh:file" if self.local else "https:ssh"

@@ -69,6 +69,7 @@ class Adapter(ABC):
     """
 
     is_outside = True  # whether it calls somebody: those of a copy must not
+    is_limited = True  # whether it stops at the source's limit of pages
     is_certain = False  # whether what its listing lacks is gone beyond doubt
 
     def __init__(self, source: Any, memory: dict[str, Any] | None = None) -> None:

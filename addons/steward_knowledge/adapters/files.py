@@ -1,3 +1,5 @@
+from base64 import b64decode
+
 from ..kernel import filetypes, page
 from ..kernel.draft import Draft
 from . import Adapter, Fetched, Found, Step, skipped
@@ -7,6 +9,7 @@ class Files(Adapter):
     """Files that people uploaded: each is kept with its item."""
 
     is_outside = False
+    is_limited = False
     is_certain = True
 
     def check(self):
@@ -25,7 +28,7 @@ class Files(Adapter):
         )
 
     def fetch(self, item):
-        content = item.file
+        content = b64decode(item.with_context(bin_size=False).file or b"")
         if not content:
             return Fetched("gone", reason=self.env._("The file was removed."))
         try:

@@ -64,7 +64,7 @@ class GitHub(Adapter):
     def api(self):
         return (self.source.url or API).rstrip("/")
 
-    # -- calls ------------------------------------------------------------------------
+    # -- calls ---------------------------------------------------------------------
 
     def _call(self, address, method="GET", **arguments):
         """A call, and the address of the next page or None.
@@ -94,9 +94,11 @@ class GitHub(Adapter):
 
     def _repo(self, path="", **query):
         pairs = "&".join(f"{name}={quote(str(v))}" for name, v in query.items() if v)
-        return f"{self.api}/repos/{self.source.repository}{path}{'?' * bool(pairs)}{pairs}"
+        return (
+            f"{self.api}/repos/{self.source.repository}{path}{'?' * bool(pairs)}{pairs}"
+        )
 
-    # -- discovery ----------------------------------------------------------------------
+    # -- discovery -----------------------------------------------------------------
 
     def discover(self):
         memory, source = self.memory, self.source
@@ -261,7 +263,7 @@ class GitHub(Adapter):
             count += len(self._list_docs(None)[0])
         return None if self.source.with_discussions else count
 
-    # -- items --------------------------------------------------------------------------
+    # -- items ---------------------------------------------------------------------
 
     def fetch(self, item):
         try:
@@ -317,7 +319,9 @@ class GitHub(Adapter):
 
 def _comment(told):
     author = (told.get("author") or told.get("user") or {}).get("login") or ""
-    return f"## {author}\n\n{told.get('body') or ''}" if author else told.get("body") or ""
+    return (
+        f"## {author}\n\n{told.get('body') or ''}" if author else told.get("body") or ""
+    )
 
 
 def _moment(text):

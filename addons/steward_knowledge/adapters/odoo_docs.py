@@ -1,6 +1,5 @@
 from pathlib import Path
 
-
 from ..exceptions import SourceInvalid
 from ..kernel.addresses import Scope, matches, patterns
 from ..kernel.draft import Draft
@@ -12,7 +11,11 @@ ENDINGS = {".rst": "text/x-rst", ".md": "text/markdown"}
 LARGEST = 5 * 1024 * 1024  # bytes of a page
 LEFT_OUT = ("*/_sources/*", "*/_static/*", "*/search.html*", "*/genindex.html*")
 # the same pages in other languages: /documentation/19.0/fr/…
-LANGUAGES = ("/documentation/{}/??/*", "/documentation/{}/??_*/*", "/documentation/{}/?????/*")
+LANGUAGES = (
+    "/documentation/{}/??/*",
+    "/documentation/{}/??_*/*",
+    "/documentation/{}/?????/*",
+)
 
 
 class OdooDocs(Website):
@@ -30,7 +33,7 @@ class OdooDocs(Website):
     def version(self):
         return self.source.version or ""
 
-    # -- the web --------------------------------------------------------------------
+    # -- the web -------------------------------------------------------------------
 
     @property
     def start(self):
@@ -46,7 +49,7 @@ class OdooDocs(Website):
             (*LEFT_OUT, *others, *patterns(self.source.exclude or "")),
         )
 
-    # -- a checkout ---------------------------------------------------------------------
+    # -- a checkout ----------------------------------------------------------------
 
     def _root(self):
         return allowed_folder(self.env, self.source.folder)

@@ -89,7 +89,7 @@ class Records(Adapter):
             wanted & set((group | group.all_implied_ids).ids) for group in readers
         )
 
-    # -- records --------------------------------------------------------------------
+    # -- records -------------------------------------------------------------------
 
     def _model(self):
         """The model, with the rights of who chose the records.
@@ -111,7 +111,7 @@ class Records(Adapter):
                     user=user.name,
                 )
             )
-        model = self.env[name].with_user(user).sudo(False)
+        model = self.env[name].with_user(user)
         return model.with_context(
             allowed_company_ids=companies.ids,
             lang=source.record_lang or user.lang or "en_US",

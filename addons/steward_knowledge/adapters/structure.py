@@ -25,6 +25,7 @@ class Structure(Adapter):
     """
 
     is_outside = False
+    is_limited = False
     is_certain = True
 
     def check(self):
@@ -35,9 +36,17 @@ class Structure(Adapter):
         """What a source includes: its field, the model, and which records of it."""
         return (
             ("with_models", "ir.model", [("transient", "=", False)]),
-            ("with_views", "ir.ui.view", [("mode", "=", "primary"), ("model", "!=", False)]),
+            (
+                "with_views",
+                "ir.ui.view",
+                [("mode", "=", "primary"), ("model", "!=", False)],
+            ),
             ("with_menus", "ir.ui.menu", [("action", "!=", False)]),
-            ("with_actions", "ir.actions.server", [("usage", "=", "ir_actions_server")]),
+            (
+                "with_actions",
+                "ir.actions.server",
+                [("usage", "=", "ir_actions_server")],
+            ),
             ("with_actions", "base.automation", []),
         )
 
@@ -45,9 +54,9 @@ class Structure(Adapter):
         for switch, model, domain in self._parts:
             if self.source[switch]:
                 # sudo: base - the documents obey the rules of these records
-                yield self.env[model].sudo().with_context(
-                    {"ir.ui.menu.full_list": True}
-                ).search(domain)
+                records = self.env[model].sudo()
+                full = {"ir.ui.menu.full_list": True}
+                yield records.with_context(**full).search(domain)
 
     def discover(self):
         found = []

@@ -61,7 +61,7 @@ class Website(Adapter):
                 )
             )
 
-    # -- settings -------------------------------------------------------------------
+    # -- settings ------------------------------------------------------------------
 
     @property
     def start(self):
@@ -91,7 +91,7 @@ class Website(Adapter):
     def http(self):
         return self.env["steward.harvest.http"]
 
-    # -- robots.txt -----------------------------------------------------------------
+    # -- robots.txt ----------------------------------------------------------------
 
     def _robots(self, url):
         """What the site asks of robots; fetched once in a harvest.
@@ -142,7 +142,7 @@ class Website(Adapter):
             retry_after=ROBOTS_WAIT,
         ) from cause
 
-    # -- discovery --------------------------------------------------------------------
+    # -- discovery -----------------------------------------------------------------
 
     def discover(self):
         memory = self.memory
@@ -237,7 +237,7 @@ class Website(Adapter):
             pass
         return None if self.memory["crawls"] else self.memory["found"]
 
-    # -- pages --------------------------------------------------------------------------
+    # -- pages ---------------------------------------------------------------------
 
     def fetch(self, item):
         url = item.key
@@ -394,7 +394,9 @@ def _delay(robots):
 
 
 def _looks_like_html(content):
-    return bool(re.match(rb"\s*(<!doctype html|<html|<head|<body)", content[:500], re.I))
+    return bool(
+        re.match(rb"\s*(<!doctype html|<html|<head|<body)", content[:500], re.I)
+    )
 
 
 def _settled(changed):

@@ -21,7 +21,7 @@ REPEATS = 3  # times a part may come back in a path: more is a loop of links
 PORTS = {"http": 80, "https": 443}
 # what tells who came, not what is shown
 TRACKING = re.compile(
-    r"utm_\w+|[gfyt]clid|gclsrc|dclid|msclkid|mc_[ce]id|_ga|_gl|igshid|ref_src"
+    r"utm_\w+|(?:g|fb|y|tt|d)clid|gclsrc|msclkid|mc_[ce]id|_ga|_gl|igshid|ref_src"
     r"|phpsessid|jsessionid|session_?id|sid",
     re.IGNORECASE,
 )
@@ -92,9 +92,9 @@ def is_trap(address: str) -> bool:
 
 
 def patterns(text: str) -> tuple[str, ...]:
-    """Return the patterns that a person wrote, one a line; # begins a remark.
+    r"""Return the patterns that a person wrote, one a line; # begins a remark.
 
-    >>> patterns("/docs/*  # the manual\\n\\n*.html")
+    >>> patterns("/docs/*  # the manual\n\n*.html")
     ('/docs/*', '*.html')
     """
     lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())

@@ -43,7 +43,10 @@ MAGIC = (
     (b"OggS", "a sound or a film"),
     (b"SQLite format 3", "a database"),
 )
-OFFICE = {"xl": "a spreadsheet; save it as csv", "ppt": "a presentation; save it as pdf"}
+OFFICE = {
+    "xl": "a spreadsheet; save it as csv",
+    "ppt": "a presentation; save it as pdf",
+}
 HEAD = 8192  # bytes that are looked at
 
 
@@ -92,6 +95,6 @@ def _check_text(content: bytes) -> None:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return  # UTF-16 says so itself
     head = content[:HEAD]
-    strange = sum(byte < 9 or 13 < byte < 32 and byte != 27 for byte in head)
+    strange = sum(byte < 9 or (13 < byte < 32 and byte != 27) for byte in head)
     if b"\x00" in head or strange > len(head) / 50:
         raise Refused("It is no text, and nothing else that can be read.")

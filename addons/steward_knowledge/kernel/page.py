@@ -21,7 +21,9 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.I)
+META_CHARSET = re.compile(
+    rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
+)
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 LOGIN = re.compile(r"log-?_?in|sign-?_?in|sso|auth|account", re.IGNORECASE)
 
@@ -72,8 +74,11 @@ def facts(content: bytes, address: str, robots_header: str = "") -> Facts:
     :param address: where it came from, after redirects
     :param robots_header: its ``X-Robots-Tag``
     """
-    from lxml import etree
-    from lxml.html import HTMLParser, document_fromstring
+    from lxml import etree  # type: ignore[import-untyped]
+    from lxml.html import (  # type: ignore[import-untyped]
+        HTMLParser,
+        document_fromstring,
+    )
 
     parser = HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
     try:

@@ -1,4 +1,4 @@
-"""What a Python file documents: its docstrings, or an Odoo addon's manifest.
+r"""What a Python file documents: its docstrings, or an Odoo addon's manifest.
 
 Nothing is imported or executed: the text is parsed.
 

@@ -87,7 +87,7 @@ def _of_line(line: bytes) -> Entry | None:
 
 
 def _of_xml(pieces: Iterable[bytes]) -> Iterator[Entry]:
-    from lxml import etree
+    from lxml import etree  # type: ignore[import-untyped]
 
     parser = etree.XMLPullParser(
         events=("end",), resolve_entities=False, no_network=True, huge_tree=False
@@ -109,7 +109,8 @@ def _read(parser: "object", told: dict[str, str]) -> Iterator[Entry]:
         if name in ("loc", "lastmod"):
             parent = element.getparent()
             # images and videos have a <loc> of their own, one level below
-            if parent is not None and parent.tag.rpartition("}")[2] in ("url", "sitemap"):
+            above = "" if parent is None else parent.tag.rpartition("}")[2]
+            if above in ("url", "sitemap"):
                 told[name] = (element.text or "").strip()
         elif name in ("url", "sitemap"):
             if told.get("loc"):

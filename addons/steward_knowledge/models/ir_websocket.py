@@ -10,7 +10,7 @@ class IrWebsocket(models.AbstractModel):
     _inherit = "ir.websocket"
 
     def _build_bus_channel_list(self, channels):
-        """An open source asks for its harvest's news; whose these are is decided here."""
+        """An open source asks for its news; who may have them is decided here."""
         # other overrides put records among the names
         asked = [
             (channel, isinstance(channel, str) and _CHANNEL.fullmatch(channel))

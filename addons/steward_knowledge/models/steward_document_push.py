@@ -15,6 +15,10 @@ LONGEST = {"external_id": 500, "title": 500, "url": 2000, "language": 8, "versio
 MOST_TAGS = 20
 
 
+class Rejected(Exception):
+    """A document that is not taken; the sentence says what is wrong with it."""
+
+
 class StewardDocument(models.Model):
     _inherit = "steward.document"
 
@@ -36,8 +40,8 @@ class StewardDocument(models.Model):
         :param source: id or name of a source of pushed documents; Operators make one by
             naming it, Agents where the settings allow it. None: the common one
         :param wait: whether to return only when they are searchable
-        :return: how many are ``new``, ``changed``, ``unchanged``; and ``rejected``: each
-            ``{"index", "reason"}``
+        :return: how many are ``new``, ``changed``, ``unchanged``; and ``rejected``,
+            each ``{"index", "reason"}``
         """
         self._check_may_push()
         if not isinstance(documents, list) or len(documents) > PUSH_DOCUMENTS:
@@ -52,8 +56,8 @@ class StewardDocument(models.Model):
             try:
                 draft = self._draft_of(told)
                 if draft.external_id in seen:
-                    raise ValueError(self.env._("It is in this list already."))
-            except ValueError as error:
+                    raise Rejected(self.env._("It is in this list already."))
+            except Rejected as error:
                 rejected.append({"index": index, "reason": str(error)})
                 continue
             seen.add(draft.external_id)
@@ -117,8 +121,10 @@ class StewardDocument(models.Model):
 
     def _may_make_source(self):
         # sudo: ir.config_parameter - a setting of the administrator
-        allowed = self.env["ir.config_parameter"].sudo().get_param(
-            "steward.knowledge.agents_make_sources"
+        allowed = (
+            self.env["ir.config_parameter"]
+            .sudo()
+            .get_param("steward.knowledge.agents_make_sources")
         )
         return (
             self.env.su
@@ -130,21 +136,21 @@ class StewardDocument(models.Model):
     def _draft_of(self, told):
         """A pushed document as a draft.
 
-        :raises ValueError: with a sentence that says what is wrong with it
+        :raises Rejected: when something is wrong with it
         """
         if not isinstance(told, dict):
-            raise ValueError(self.env._("It is no object with fields."))
+            raise Rejected(self.env._("It is no object with fields."))
         if unknown := sorted(map(str, told.keys() - KNOWN)):
-            raise ValueError(
+            raise Rejected(
                 self.env._("It has unknown fields: %(names)s", names=", ".join(unknown))
             )
         values = {name: told.get(name) or "" for name in ("text", "html", *LONGEST)}
         for name, value in values.items():
             if not isinstance(value, str):
-                raise ValueError(self.env._("%(name)s must be text.", name=name))
+                raise Rejected(self.env._("%(name)s must be text.", name=name))
         for name, longest in LONGEST.items():
             if len(values[name]) > longest:
-                raise ValueError(
+                raise Rejected(
                     self.env._(
                         "%(name)s is longer than %(longest)s characters.",
                         name=name,
@@ -152,16 +158,16 @@ class StewardDocument(models.Model):
                     )
                 )
         if not values["external_id"].strip() or not values["title"].strip():
-            raise ValueError(self.env._("external_id and title are needed."))
+            raise Rejected(self.env._("external_id and title are needed."))
         if bool(values["text"].strip()) == bool(values["html"].strip()):
-            raise ValueError(self.env._("Either text or html is needed."))
+            raise Rejected(self.env._("Either text or html is needed."))
         content = values["text"] or values["html"].encode()
         if len(content) > PUSH_MB * 1024 * 1024:
-            raise ValueError(self.env._("It is larger than %(size)s MB.", size=PUSH_MB))
+            raise Rejected(self.env._("It is larger than %(size)s MB.", size=PUSH_MB))
         if isinstance(content, str):
             content = content.replace("\x00", "")
         if values["url"] and not values["url"].startswith(("http://", "https://", "/")):
-            raise ValueError(self.env._("url must begin with https:// or http://."))
+            raise Rejected(self.env._("url must begin with https:// or http://."))
         return Draft(
             external_id=values["external_id"].strip(),
             title=values["title"].strip(),
@@ -180,7 +186,7 @@ class StewardDocument(models.Model):
         try:
             moment = datetime.fromisoformat(text)
         except (TypeError, ValueError):
-            raise ValueError(self.env._("date must be as in ISO 8601.")) from None
+            raise Rejected(self.env._("date must be as in ISO 8601.")) from None
         if moment.tzinfo:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
         return moment
@@ -193,7 +199,7 @@ class StewardDocument(models.Model):
             or len(tags) > MOST_TAGS
             or not all(isinstance(tag, str) and len(tag) <= 64 for tag in tags)
         ):
-            raise ValueError(
+            raise Rejected(
                 self.env._(
                     "tags must be a list of at most %(count)s short words.",
                     count=MOST_TAGS,

@@ -89,7 +89,7 @@ class StewardHarvest(models.Model):
             else:
                 harvest.progress = 100 if harvest.state == "done" else 0
 
-    # -- jobs -----------------------------------------------------------------------
+    # -- jobs ----------------------------------------------------------------------
 
     def _enqueue(self, eta=None):
         """Let a worker go on with this harvest.
@@ -98,12 +98,16 @@ class StewardHarvest(models.Model):
         """
         self.ensure_one()
         # as the superuser: what may be read is the adapter's business
-        job = self.with_user(SUPERUSER_ID).with_delay(
-            channel=CHANNEL_OUTBOUND,
-            eta=eta,
-            identity_key=f"steward.harvest/{self.id}",
-            description=self.env._("Harvest of %(name)s", name=self.source_id.name),
-        )._work()
+        job = (
+            self.with_user(SUPERUSER_ID)
+            .with_delay(
+                channel=CHANNEL_OUTBOUND,
+                eta=eta,
+                identity_key=f"steward.harvest/{self.id}",
+                description=self.env._("Harvest of %(name)s", name=self.source_id.name),
+            )
+            ._work()
+        )
         uuid = getattr(job, "uuid", None)  # none where jobs run at once, in tests
         self._write_plainly({"job_uuid": uuid, "next_at": eta})
         return uuid
@@ -181,7 +185,7 @@ class StewardHarvest(models.Model):
         self._write_plainly({"waits": waits, "reason": reason})
         return fields.Datetime.now() + timedelta(seconds=max(1, wait))
 
-    # -- fetching -------------------------------------------------------------------
+    # -- fetching ------------------------------------------------------------------
 
     def _fetch(self, adapter):
         """A batch of pages, in one transaction.
@@ -295,7 +299,7 @@ class StewardHarvest(models.Model):
         self._enqueue(eta=later.next_try + timedelta(seconds=1))
         return True
 
-    # -- the end --------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------------
 
     def _finish(self, adapter):
         """All is fetched: retire what is gone, and plan the next harvest."""
@@ -364,7 +368,7 @@ class StewardHarvest(models.Model):
         )
         self.source_id._harvested(self)
 
-    # -- helpers ----------------------------------------------------------------------
+    # -- helpers -------------------------------------------------------------------
 
     def _write_plainly(self, values):
         """Write what only our code writes."""
@@ -391,8 +395,10 @@ class StewardHarvest(models.Model):
         )
         for harvest in harvests:
             # sudo: queue.job - who looks after harvests need not see jobs
-            job = self.env["queue.job"].sudo().search(
-                [("uuid", "=", harvest.job_uuid)], limit=1
+            job = (
+                self.env["queue.job"]
+                .sudo()
+                .search([("uuid", "=", harvest.job_uuid)], limit=1)
             )
             if job.state in ("wait_dependencies", "pending", "enqueued", "started"):
                 continue
@@ -401,7 +407,7 @@ class StewardHarvest(models.Model):
             else:
                 harvest._enqueue()
 
-    # -- actions ----------------------------------------------------------------------
+    # -- actions -------------------------------------------------------------------
 
     def action_cancel(self) -> None:
         """Stop these harvests; what is here already stays. Operators only."""

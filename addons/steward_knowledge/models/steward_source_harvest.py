@@ -17,8 +17,7 @@ FAILURES_LISTED = 1000
 
 
 class StewardSource(models.Model):
-    _name = "steward.source"
-    _inherit = ["steward.source", "bus.listener.mixin"]
+    _inherit = "steward.source"
 
     interval = fields.Selection(
         [
@@ -91,7 +90,7 @@ class StewardSource(models.Model):
             source.item_count = sum(mine.values())
             source.failure_count = mine.get("failed", 0)
 
-    # -- CRUD -----------------------------------------------------------------------
+    # -- CRUD ----------------------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -113,7 +112,7 @@ class StewardSource(models.Model):
             last = source.last_harvest_id.ended_at
             source.next_harvest_at = wait and (last + wait if last else now)
 
-    # -- harvests -------------------------------------------------------------------
+    # -- harvests ------------------------------------------------------------------
 
     def _check_operator(self):
         self.check_access("read")
@@ -218,7 +217,7 @@ class StewardSource(models.Model):
         self.next_harvest_at = fields.Datetime.now() + INTERVALS[self.interval]
         self.message_post(body=error.sentence, subtype_xmlid="mail.mt_note")
 
-    # -- what comes in --------------------------------------------------------------
+    # -- what comes in -------------------------------------------------------------
 
     def _settle(self, results, harvest=None):
         """Take documents in, and write down how each item went.
@@ -323,7 +322,7 @@ class StewardSource(models.Model):
         )
         return bool(found) and all(found[name] == v for name, v in values.items())
 
-    # -- estimates --------------------------------------------------------------------
+    # -- estimates -----------------------------------------------------------------
 
     @api.model
     def estimate(self, source: int | str) -> dict:
@@ -347,7 +346,8 @@ class StewardSource(models.Model):
         if pages is None and self.last_found:
             pages = self.last_found
         if pages is not None:
-            pages = min(pages, self.page_limit)
+            if adapter.is_limited:
+                pages = min(pages, self.page_limit)
             told["pages"] = pages
             if adapter.is_outside:
                 told["minutes"] = round(pages / self.requests_per_minute, 1)
@@ -384,13 +384,13 @@ class StewardSource(models.Model):
 
     def _embedding_cost(self, pages):
         """What embedding so many documents costs in US dollars; None: unknown."""
-        space = self.env["steward.space"].search([("state", "=", "active")], limit=1)
+        space = self.env["steward.space"]._active()
         if not space:
             return None
         self.env.cr.execute(
             SQL(
                 "SELECT avg(length(text)) FROM (SELECT text FROM steward_document"
-                " WHERE source_id = %s AND text IS NOT NULL LIMIT 200) AS some",
+                " WHERE source_id = %s AND text IS NOT NULL LIMIT 200) AS sample",
                 self.id,
             )
         )
@@ -403,7 +403,7 @@ class StewardSource(models.Model):
         )
         return cost.amount
 
-    # -- actions ----------------------------------------------------------------------
+    # -- actions -------------------------------------------------------------------
 
     def action_harvest(self) -> dict:
         """Harvest these sources now. Operators only.
@@ -500,7 +500,7 @@ class StewardSource(models.Model):
             },
         }
 
-    # -- live -------------------------------------------------------------------------
+    # -- live ----------------------------------------------------------------------
 
     @api.model
     def _get_channels(self, ids):

@@ -74,7 +74,7 @@ class StewardSourceItem(models.Model):
     def _links(self):
         return self.links or []
 
-    # -- what is found ----------------------------------------------------------------
+    # -- what is found -------------------------------------------------------------
 
     @api.model
     def _note(self, source, harvest, found, again=False):
@@ -93,7 +93,13 @@ class StewardSourceItem(models.Model):
             rows = SQL(", ").join(
                 SQL(
                     "(%s, %s, %s, %s, 'waiting', %s, 0, %s, %s, %s::jsonb)",
-                    *(source.id, harvest.id or None, item.key, item.url or None, item.depth),
+                    *(
+                        source.id,
+                        harvest.id or None,
+                        item.key,
+                        item.url or None,
+                        item.depth,
+                    ),
                     *(item.revision or None, item.shape or None),
                     Json(item.payload) if item.payload else None,
                 )
@@ -140,7 +146,7 @@ class StewardSourceItem(models.Model):
         # sudo: steward.source.item - nobody has the right to write it but our code
         self.sudo().write(values)
 
-    # -- actions ----------------------------------------------------------------------
+    # -- actions -------------------------------------------------------------------
 
     def action_retry(self) -> dict:
         """Try these items again, as Operator.
@@ -167,7 +173,6 @@ class StewardSourceItem(models.Model):
         sources._check_operator()
         for source in sources:
             mine = self.filtered(lambda item, source=source: item.source_id == source)
-            # sudo: steward.document, steward.source.item - an Operator removes files
-            self.env["steward.document"].sudo()._retire(source, mine.mapped("key"))
-        # sudo: steward.source.item - written by our code alone
-        self.filtered("file_hash").sudo().unlink()
+            self.env["steward.document"]._retire(source, mine.mapped("key"))
+        files = self.filtered("file_hash")
+        files.sudo().unlink()  # sudo: steward.source.item - written by our code alone

@@ -38,8 +38,10 @@ class StewardSource(models.Model):
     @api.model
     @tools.ormcache()
     def _watched(self):
-        """The models of which a source wants to hear: in plain SQL, because this is
-        asked in the middle of any write."""
+        """The models of which a source wants to hear.
+
+        In plain SQL, because this is asked in the middle of any write.
+        """
         self.env.cr.execute(
             "SELECT DISTINCT record_model FROM steward_source WHERE kind = 'records'"
             " AND active AND is_live AND record_model IS NOT NULL"
@@ -88,7 +90,9 @@ class StewardSource(models.Model):
             [("source_id", "=", source.id), ("key", "in", keys)], order="id"
         )
         there = {item.key for item in listed}
-        source._settle({item: adapter.fetch(item) for item in found if item.key in there})
+        source._settle(
+            {item: adapter.fetch(item) for item in found if item.key in there}
+        )
         source._retire([key for key in keys if key not in there])
 
 
@@ -108,8 +112,9 @@ class Base(models.AbstractModel):
         return records
 
     def _write_multi(self, vals_list):
-        super()._write_multi(vals_list)
+        done = super()._write_multi(vals_list)
         self._note_for_sources()
+        return done
 
     def unlink(self):
         self._note_for_sources()
@@ -127,4 +132,3 @@ class Base(models.AbstractModel):
             env = self.sudo().env
             precommit.add(partial(env["steward.source"]._enqueue_changes, env))
         precommit.data[NOTED].setdefault(self._name, set()).update(self.ids)
-

@@ -39,7 +39,7 @@ OUTSIDE = ("website", "forum", "odoo_docs", "github", "git")
 class StewardSource(models.Model):
     _inherit = "steward.source"
 
-    # -- where ----------------------------------------------------------------------
+    # -- where ---------------------------------------------------------------------
     url = fields.Char(
         string="Address",
         tracking=True,
@@ -62,7 +62,7 @@ class StewardSource(models.Model):
         help="Where the token is kept. Its value is never stored or shown.",
     )
 
-    # -- what -------------------------------------------------------------------------
+    # -- what ----------------------------------------------------------------------
     discovery = fields.Selection(
         [
             ("auto", "Its sitemap, else its links"),
@@ -90,7 +90,7 @@ class StewardSource(models.Model):
     alike_limit = fields.Integer(
         string="Of one pattern",
         default=500,
-        help="Pages whose addresses differ in numbers only: a calendar has no last one.",
+        help="Pages whose addresses differ in numbers only: calendars never end.",
     )
     with_issues = fields.Boolean(string="Issues", default=True)
     with_pulls = fields.Boolean(string="Pull requests")
@@ -129,7 +129,7 @@ class StewardSource(models.Model):
     )
     since = fields.Json(readonly=True, copy=False, groups=fields.NO_ACCESS)
 
-    # -- how ------------------------------------------------------------------------------
+    # -- how -----------------------------------------------------------------------
     requests_per_minute = fields.Integer(
         default=REQUESTS_PER_MINUTE, help="To one host. A site may ask for fewer."
     )
@@ -167,7 +167,7 @@ class StewardSource(models.Model):
         ]
         return sorted(found, key=lambda pair: pair[1].lower())
 
-    # -- checks ---------------------------------------------------------------------
+    # -- checks --------------------------------------------------------------------
 
     @api.onchange("kind")
     def _onchange_kind(self):
@@ -175,8 +175,6 @@ class StewardSource(models.Model):
             self.page_limit = max(self.page_limit, 5000)
             self.alike_limit = max(self.alike_limit, 5000)
             self.discovery = "auto"
-        if self.kind == "structure":
-            self.page_limit = max(self.page_limit, 20000)
 
     @api.constrains(
         *("kind", "url", "repository", "folder", "with_discussions", "secret_id"),
@@ -204,7 +202,7 @@ class StewardSource(models.Model):
                     )
                 )
 
-    # -- CRUD -----------------------------------------------------------------------
+    # -- CRUD ----------------------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -231,7 +229,7 @@ class StewardSource(models.Model):
         if self:
             self._write_own({"record_user_id": self.env.uid})
 
-    # -- for adapters ---------------------------------------------------------------
+    # -- for adapters --------------------------------------------------------------
 
     def _get_adapters(self):
         """Return the adapter's class for each kind. Called for each use."""

@@ -44,7 +44,9 @@ class StewardSource(models.Model):
 
     def _looked_at(self, files):
         """What to say of each file, and the contents of those to be kept by name."""
-        names = [_clean(file.get("name") if isinstance(file, dict) else "") for file in files]
+        names = [
+            _clean(file.get("name") if isinstance(file, dict) else "") for file in files
+        ]
         # sudo: steward.source.item - an Operator adds to what is there
         items = self.env["steward.source.item"].sudo()
         known = {
@@ -96,7 +98,11 @@ class StewardSource(models.Model):
         }
         now, new = fields.Datetime.now(), []
         for name, (content, digest) in accepted.items():
-            values = {"file": content, "file_hash": digest, "file_date": now}
+            values = {
+                "file": b64encode(content),
+                "file_hash": digest,
+                "file_date": now,
+            }
             if name in there:
                 there[name].write(values)
             else:
@@ -132,5 +138,3 @@ def _clean(name):
     parts = str(name or "").replace("\\", "/").replace("\x00", "").split("/")
     kept = [part.strip() for part in parts if part.strip() not in ("", ".", "..")]
     return "/".join(kept)[-LONGEST_NAME:]
-
-

@@ -15,7 +15,9 @@ class Site(Server):
         """A page. A body that is a text is put into HTML."""
         if isinstance(body, str):
             title = title or path
-            body = f"<html><head><title>{title}</title></head><body>{body}</body></html>"
+            body = (
+                f"<html><head><title>{title}</title></head><body>{body}</body></html>"
+            )
             body = body.encode()
         said = (f"Content-Type: {kind}", *headers) if kind else headers
         self.on(path, lambda peer: peer.answer(status, body, *said))

@@ -235,9 +235,11 @@ class TestHarvest(HarvestCase):
         self.assertFalse(self.site.requests, "the scheduled action only enqueues")
         self.work(source.last_harvest_id)
         self.assertGreater(source.next_harvest_at, fields.Datetime.now())
-        self.assertFalse(self.sources.search([("id", "=", source.id)]).filtered(
-            lambda s: s.next_harvest_at <= fields.Datetime.now()
-        ))
+        self.assertFalse(
+            self.sources.search([("id", "=", source.id)]).filtered(
+                lambda s: s.next_harvest_at <= fields.Datetime.now()
+            )
+        )
         source.interval = "manual"
         self.assertFalse(source.next_harvest_at)
 
@@ -373,13 +375,15 @@ class TestHarvestRights(HarvestCase):
             ({"kind": "odoo_docs", "folder": "/etc"}, "may not be read"),
             ({"kind": "records"}, "records"),
         ):
-            with self.subTest(values=values), self.assertRaisesRegex(
-                ValidationError, sentence
+            with (
+                self.subTest(values=values),
+                self.assertRaisesRegex(ValidationError, sentence),
             ):
                 self.make_source(**values)
 
     def test_channels(self):
         source = self.make_source()
+
         def channels(role):
             env = self.env(user=self.people[role])
             found = env["steward.source"]._get_channels([source.id, 99999999])

@@ -37,7 +37,7 @@ class TestHostileWeb(HarvestCase):
         yield
         self.assertLess(monotonic() - began, seconds)
 
-    # -- too much ---------------------------------------------------------------------
+    # -- too much ------------------------------------------------------------------
 
     def test_endless_page(self):
         def endless(peer):
@@ -96,7 +96,7 @@ class TestHostileWeb(HarvestCase):
         self.assertEqual(self.items(source)["/drip"], "failed")
         self.assertIn("in time", self.reason(source, "/drip"))
 
-    # -- led astray -------------------------------------------------------------------
+    # -- led astray ----------------------------------------------------------------
 
     def test_redirect_loop(self):
         self.site.on("/loop", lambda peer: peer.redirect("/loop"))
@@ -177,7 +177,7 @@ class TestHostileWeb(HarvestCase):
         self.assertIn("/d2", self.items(source))
         self.assertNotIn("/d3", self.items(source))
 
-    # -- what a page says of itself -----------------------------------------------------
+    # -- what a page says of itself ------------------------------------------------
 
     def test_one_page_many_addresses(self):
         source = self.crawl(
@@ -218,7 +218,9 @@ class TestHostileWeb(HarvestCase):
 
     def test_wrong_charset(self):
         whole = "<html><title>Größe</title><body>Öl für Türen</body></html>"
-        self.site.page("/latin", whole.encode("latin-1"), kind="text/html; charset=utf-8")
+        self.site.page(
+            "/latin", whole.encode("latin-1"), kind="text/html; charset=utf-8"
+        )
         self.site.page("/utf", whole.encode(), kind="text/html; charset=iso-8859-1")
         self.site.page("/odd", whole.encode(), kind="text/html; charset=nonsense")
         source = self.crawl("/latin", "/utf", "/odd")
@@ -253,7 +255,7 @@ class TestHostileWeb(HarvestCase):
         self.assertIn(b"Ignore all previous", draft.content)
         self.assertEqual(source.document_count, 3, "nobody obeyed")
 
-    # -- robots.txt ---------------------------------------------------------------------
+    # -- robots.txt ----------------------------------------------------------------
 
     def robots(self, text):
         self.site.page("/robots.txt", text.encode(), kind="text/plain")
@@ -315,7 +317,7 @@ class TestHostileWeb(HarvestCase):
         source = self.crawl("/a")
         self.assertEqual(self.items(source)["/a"], "skipped")
 
-    # -- sitemaps -----------------------------------------------------------------------
+    # -- sitemaps ------------------------------------------------------------------
 
     def test_sitemap(self):
         self.site.sitemap("/good", "/other", "/gone")

@@ -233,9 +233,13 @@ class TestGit(HarvestCase):
             repository.fetch(megabytes=0.1)
         self.assertFalse(repository.folder.exists())
         with (
-            patch.object(git, "_started", lambda *_a: subprocess.Popen(
-                ["/bin/sleep", "60"], start_new_session=True
-            )),
+            patch.object(
+                git,
+                "_started",
+                lambda *_a: subprocess.Popen(
+                    ["/bin/sleep", "60"], start_new_session=True
+                ),
+            ),
             self.assertRaisesRegex(StewardError, "did not come"),
         ):
             repository._run(["fetch"], seconds=0.2)
@@ -268,14 +272,23 @@ class TestGitHub(HarvestCase):
     def setUp(self):
         super().setUp()
         self.repo = "/repos/odoo/owl"
-        self.reply(f"{self.repo}/git/trees/HEAD", {"tree": [
-            {"path": "README.md", "type": "blob", "sha": "s1", "size": 10},
-            {"path": "src/a.js", "type": "blob", "sha": "s2", "size": 10},
-        ]})
+        self.reply(
+            f"{self.repo}/git/trees/HEAD",
+            {
+                "tree": [
+                    {"path": "README.md", "type": "blob", "sha": "s1", "size": 10},
+                    {"path": "src/a.js", "type": "blob", "sha": "s2", "size": 10},
+                ]
+            },
+        )
         self.reply(
             f"{self.repo}/git/blobs/s1", {"content": b64encode(b"# Owl").decode()}
         )
-        self.issues = [self.issue(1, comments=2), self.issue(2), self.issue(3, pull=True)]
+        self.issues = [
+            self.issue(1, comments=2),
+            self.issue(2),
+            self.issue(3, pull=True),
+        ]
         self.site.on(f"{self.repo}/issues", self.list_issues)
         self.site.on(f"{self.repo}/issues/1/comments", self.list_comments)
 
@@ -311,7 +324,8 @@ class TestGitHub(HarvestCase):
 
     def list_comments(self, peer):
         if "page=2" in peer.received.target.replace("per_page", ""):
-            return peer.answer(200, [{"body": "Second", "user": {"login": "bob"}}])
+            peer.answer(200, [{"body": "Second", "user": {"login": "bob"}}])
+            return
         url = self.site.url(f"{self.repo}/issues/1/comments?page=2")
         peer.answer(
             200,
@@ -430,7 +444,7 @@ class TestGitHub(HarvestCase):
 class TestStructure(HarvestCase):
     def setUp(self):
         super().setUp()
-        self.source = self.make_source(kind="structure", page_limit=20000)
+        self.source = self.make_source(kind="structure")
         self.env["ir.actions.server"].create(
             {
                 "name": "Greet partners",
@@ -464,7 +478,9 @@ class TestStructure(HarvestCase):
         self.assertEqual(document.res_model, "ir.actions.server")
         self.assertIn("log('hello')", document.text)
         employee = new_test_user(self.env, "structure_employee")
-        self.assertFalse(document.with_user(employee).search([("id", "=", document.id)]))
+        self.assertFalse(
+            document.with_user(employee).search([("id", "=", document.id)])
+        )
         again = self.harvest(self.source)
         self.assertEqual((again.new, again.changed), (0, 0))
         self.env["ir.actions.server"].browse(document.res_id).unlink()
@@ -506,9 +522,9 @@ class TestRecords(HarvestCase):
         harvest = self.harvest(source)
         self.assertEqual(harvest.new, 2, harvest.reason)
         document = self.documents(source)[:1]
-        self.assertEqual((document.res_model, document.res_id), (
-            "res.partner", self.ann.id
-        ))
+        self.assertEqual(
+            (document.res_model, document.res_id), ("res.partner", self.ann.id)
+        )
         self.assertEqual(document.name, self.ann.display_name)
         self.assertIn("Likes *oak*", document.text)
         self.taken.clear()
@@ -558,17 +574,16 @@ class TestRecords(HarvestCase):
             ("{name.upper}", "not the name"),
             ("{", "brace"),
         ):
-            with self.subTest(body=body), self.assertRaisesRegex(
-                ValidationError, words
+            with (
+                self.subTest(body=body),
+                self.assertRaisesRegex(ValidationError, words),
             ):
                 self.made(record_body=body)
         managers = self.env.ref("base.group_erp_manager")
         self.made(record_body="{signup_type}", group_ids=managers.ids)
         everybody = self.env.ref("base.group_user")
         with self.assertRaises(ValidationError):
-            self.made(
-                record_body="{signup_type}", group_ids=(managers + everybody).ids
-            )
+            self.made(record_body="{signup_type}", group_ids=(managers + everybody).ids)
 
     def test_nonsense(self):
         for domain in ("[('x', '=', 1)]", "__import__('os')", "[", "7"):
@@ -651,13 +666,25 @@ class TestEstimate(HarvestCase):
 
     def test_price(self):
         source = self.make_source(kind="files")
-        self.assertNotIn("cost", source._estimate())
-        self.assertIn("unknown", source._estimate()["sentence"])
-        self.patch(
-            self.registry["steward.source"], "_embedding_cost", lambda _s, _pages: 0.5
-        )
-        self.assertEqual(source._estimate()["cost"], 0.5)
-        self.assertIn("$ 0.5", source._estimate()["sentence"])
+        for cost, words in ((None, "unknown"), (0.5, "$ 0.5"), (0, "nothing")):
+            self.patch(
+                self.registry["steward.source"],
+                "_embedding_cost",
+                lambda _source, _pages, cost=cost: cost,
+            )
+            told = source._estimate()
+            self.assertEqual(told.get("cost"), cost)
+            self.assertIn(words, told["sentence"])
+
+    def test_price_of_the_space_in_use(self):
+        source = self.make_source(kind="files")
+        space = self.env["steward.space"]._active()
+        if space.model_id.provider_id.kind == "local":
+            self.assertEqual(source._embedding_cost(10), 0)
+        with patch.object(
+            self.registry["steward.space"], "_active", lambda model: model.browse()
+        ):
+            self.assertIsNone(source._embedding_cost(10))
 
     def test_the_button(self):
         source = self.make_source(url="http://10.0.0.1/")
