@@ -118,7 +118,10 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 
 def _sections(text: str) -> Iterator[tuple[tuple[str, ...], list[_Block]]]:
-    """The blocks under each heading; a heading without any is one itself."""
+    """The blocks under each heading.
+
+    A heading without any is one itself, unless those below it have it in their path.
+    """
     path: list[tuple[int, str]] = []
     blocks: list[_Block] = []
     bare: _Block | None = None
@@ -127,14 +130,20 @@ def _sections(text: str) -> Iterator[tuple[tuple[str, ...], list[_Block]]]:
             blocks.append(block)
             bare = None
             continue
-        if blocks or bare:
-            yield _titles(path), blocks or [bare or block]
-        found = _HEADING.match(text[block.start : block.end].rstrip("\n"))
-        depth, title = (len(found[1]), found[2]) if found else (1, "")
+        depth, title = _heading(text[block.start : block.end])
+        if blocks or (bare and depth <= path[-1][0]):
+            yield _titles(path), [bare] if bare else blocks
         path = [*(above for above in path if above[0] < depth), (depth, title)]
         blocks, bare = [], block
     if blocks or bare:
-        yield _titles(path), blocks or [bare] if bare else blocks
+        yield _titles(path), [bare] if bare else blocks
+
+
+def _heading(line: str) -> tuple[int, str]:
+    """How deep a heading is, and what it says."""
+    found = _HEADING.match(line.rstrip("\n"))
+    assert found
+    return len(found[1]), found[2]
 
 
 def _titles(path: list[tuple[int, str]]) -> tuple[str, ...]:
@@ -177,7 +186,9 @@ def _units(
             yield from _small(text, first, last, most)
 
 
-def _small(text: str, start: int, end: int, most: int) -> Iterator[tuple[int, int, int]]:
+def _small(
+    text: str, start: int, end: int, most: int
+) -> Iterator[tuple[int, int, int]]:
     """A part that is small enough, or its words, or what a word is cut into."""
     pieces = size(text[start:end])
     if pieces <= most:

@@ -111,7 +111,9 @@ class StewardDocument(models.Model):
         ]
         found = postings(fields, stems[dictionary].get)
         # the address is found, but nobody's spelling is corrected by it
-        written = {word for w in (name, *titles, there) for word, whole in w if not whole}
+        written = {
+            word for w in (name, *titles, there) for word, whole in w if not whole
+        }
         return Made(
             path=BETWEEN.join([self.name, *headings]),
             start=passage.start,
