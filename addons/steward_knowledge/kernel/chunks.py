@@ -1,11 +1,11 @@
-"""Markdown into passages: what is embedded, found and cited.
+r"""Markdown into passages: what is embedded, found and cited.
 
 A passage is a slice of the text, so that whatever is found in it can be shown in its
 place. It belongs to one section, or to several small ones that follow each other, and
 bears their headings as its path. Sizes are counted in pieces, about as an embedder
 cuts words: English has some 1.4 of them a word.
 
-    >>> text = "# Orders\\nAn order has lines.\\n## States\\nDraft, sent, sale."
+    >>> text = "# Orders\nAn order has lines.\n## States\nDraft, sent, sale."
     >>> [(c.headings, text[c.start : c.end]) for c in cut(text, few=0)]
     [(('Orders',), 'An order has lines.'), (('Orders', 'States'), 'Draft, sent, sale.')]
 """
@@ -21,7 +21,8 @@ MOST = 240  # with a short path in front still within 256, what MiniLM reads
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*?)[ \t#]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_SENTENCE = re.compile(r"(?<=[.!?:;。！？])\s+|(?<=[。！？])|\n")
+# ideographic full stops, and full-width marks, need no blank after them
+_SENTENCE = re.compile(r"(?<=[.!?:;])\s+|(?<=[\u3002\uff01\uff1f])|\n")
 _SPACE = re.compile(r"\s+")
 # five letters of a word are a piece, all else is one for itself
 _PIECE = re.compile(r"[a-zA-Z]{1,5}|\S")

@@ -77,9 +77,9 @@ def as_tsvector(found: Mapping[str, Sequence[Place]]) -> str:
 
 
 def quoted(lexeme: str) -> str:
-    """Write a lexeme so that nothing in it is taken for syntax.
+    r"""Write a lexeme so that nothing in it is taken for syntax.
 
-    >>> print(quoted("a'b\\\\c"))
+    >>> print(quoted("a'b\\c"))
     'a''b\\\\c'
     """
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"

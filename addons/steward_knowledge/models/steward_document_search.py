@@ -293,7 +293,7 @@ class StewardDocument(models.Model):
         """Names and codes as they were written; a whole message as it was pasted."""
         rarest = ranking.rarity(1, search.passages)
         for name in search.asked.exact:
-            number, holding = counts.get(name, (0, 0))
+            _number, holding = counts.get(name, (0, 0))
             if holding:
                 rarity = ranking.rarity(holding, search.passages)
                 search.exact.append((quoted(name), EXACT * rarity / rarest))
@@ -638,7 +638,7 @@ class StewardDocument(models.Model):
         return float(boost or FRESH), max(float(half_life or HALF_LIFE), 1.0)
 
     def _with_phrases(self, search, pages):
-        """Keep the pages that hold what was quoted; if none does, keep all and say so."""
+        """Keep the pages that hold what was quoted; if none does, say so."""
         stem = next(iter(search.stems.values()), {}).get
         kept = pages
         for quote in search.asked.phrases:

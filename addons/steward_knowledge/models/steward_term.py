@@ -231,8 +231,9 @@ class StewardTerm(models.Model):
             rows = cr.fetchall()
             if not rows:
                 break
-            for last, path, text, dictionary, length in rows:
-                counts.update(passage_counts(path, text, dictionary, length))
+            last = rows[-1][0]
+            for _id, *passage in rows:
+                counts.update(passage_counts(*passage))
         cr.execute(
             "SELECT count(*), coalesce(sum(lexical_length), 0) FROM steward_document"
             " WHERE lexical_length > 0"

@@ -49,9 +49,10 @@ class TestSearch(SearchCase):
 
     def test_spelling(self):
         page = self.make_document(
-            "Words", "\n".join(f"# Part {n}\n" + "quotations wait. " * 70 for n in range(4)),
+            "Words",
+            "\n".join(f"# Part {n}\n" + "quotations wait. " * 70 for n in range(4)),
             language="en",
-        )  # fmt: skip
+        )
         self.index(page)
         found = self.find("quotatoins wait")
         self.assertEqual(found["results"][0]["title"], "Words")
