@@ -1,11 +1,11 @@
-"""Markdown into passages: what is embedded, found and cited.
+r"""Markdown into passages: what is embedded, found and cited.
 
 A passage is a slice of the text, so that whatever is found in it can be shown in its
 place. It belongs to one section, or to several small ones that follow each other, and
 bears their headings as its path. Sizes are counted in pieces, about as an embedder
 cuts words: English has some 1.4 of them a word.
 
-    >>> text = "# Orders\\nAn order has lines.\\n## States\\nDraft, sent, sale."
+    >>> text = "# Orders\nAn order has lines.\n## States\nDraft, sent, sale."
     >>> [(c.headings, text[c.start : c.end]) for c in cut(text, few=0)]
     [(('Orders',), 'An order has lines.'), (('Orders', 'States'), 'Draft, sent, sale.')]
 """
@@ -21,7 +21,8 @@ MOST = 240  # with a short path in front still within 256, what MiniLM reads
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*?)[ \t#]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_SENTENCE = re.compile(r"(?<=[.!?:;。！？])\s+|(?<=[。！？])|\n")
+# ideographic full stops, and full-width marks, need no blank after them
+_SENTENCE = re.compile(r"(?<=[.!?:;])\s+|(?<=[\u3002\uff01\uff1f])|\n")
 _SPACE = re.compile(r"\s+")
 # five letters of a word are a piece, all else is one for itself
 _PIECE = re.compile(r"[a-zA-Z]{1,5}|\S")
@@ -118,7 +119,10 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 
 def _sections(text: str) -> Iterator[tuple[tuple[str, ...], list[_Block]]]:
-    """The blocks under each heading; a heading without any is one itself."""
+    """The blocks under each heading.
+
+    A heading without any is one itself, unless those below it have it in their path.
+    """
     path: list[tuple[int, str]] = []
     blocks: list[_Block] = []
     bare: _Block | None = None
@@ -127,14 +131,20 @@ def _sections(text: str) -> Iterator[tuple[tuple[str, ...], list[_Block]]]:
             blocks.append(block)
             bare = None
             continue
-        if blocks or bare:
-            yield _titles(path), blocks or [bare or block]
-        found = _HEADING.match(text[block.start : block.end].rstrip("\n"))
-        depth, title = (len(found[1]), found[2]) if found else (1, "")
+        depth, title = _heading(text[block.start : block.end])
+        if blocks or (bare and depth <= path[-1][0]):
+            yield _titles(path), [bare] if bare else blocks
         path = [*(above for above in path if above[0] < depth), (depth, title)]
         blocks, bare = [], block
     if blocks or bare:
-        yield _titles(path), blocks or [bare] if bare else blocks
+        yield _titles(path), [bare] if bare else blocks
+
+
+def _heading(line: str) -> tuple[int, str]:
+    """How deep a heading is, and what it says."""
+    found = _HEADING.match(line.rstrip("\n"))
+    assert found
+    return len(found[1]), found[2]
 
 
 def _titles(path: list[tuple[int, str]]) -> tuple[str, ...]:
@@ -177,7 +187,9 @@ def _units(
             yield from _small(text, first, last, most)
 
 
-def _small(text: str, start: int, end: int, most: int) -> Iterator[tuple[int, int, int]]:
+def _small(
+    text: str, start: int, end: int, most: int
+) -> Iterator[tuple[int, int, int]]:
     """A part that is small enough, or its words, or what a word is cut into."""
     pieces = size(text[start:end])
     if pieces <= most:

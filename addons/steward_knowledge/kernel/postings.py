@@ -68,16 +68,18 @@ def as_tsvector(found: Mapping[str, Sequence[Place]]) -> str:
     """Write postings as a literal of PostgreSQL's ``tsvector``."""
     return " ".join(
         [
-            quoted(lexeme) + ":" + ",".join([_PLACES[letter] % at for at, letter in at_])
+            quoted(lexeme)
+            + ":"
+            + ",".join([_PLACES[letter] % at for at, letter in at_])
             for lexeme, at_ in found.items()
         ]
     )
 
 
 def quoted(lexeme: str) -> str:
-    """Write a lexeme so that nothing in it is taken for syntax.
+    r"""Write a lexeme so that nothing in it is taken for syntax.
 
-    >>> print(quoted("a'b\\\\c"))
+    >>> print(quoted("a'b\\c"))
     'a''b\\\\c'
     """
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
@@ -98,7 +100,8 @@ def phrase(text: str, stem: Stem) -> str:
     >>> phrase("confirm the order", {"the": ()}.get)
     "'confirm' <2> 'order'"
     """
-    parts, place, last = [], 0, 0
+    parts: list[str] = []
+    place = last = 0
     for word, whole in read(text):
         if whole:
             continue

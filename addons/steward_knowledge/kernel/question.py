@@ -96,9 +96,9 @@ class Question:
 
 
 def parse(text: str) -> Question:
-    """Take anything for a question.
+    r"""Take anything for a question.
 
-    >>> parse("a\\x00b " * 9999).cut, parse(" hi ").text
+    >>> parse("a\x00b " * 9999).cut, parse(" hi ").text
     (True, 'hi')
     """
     cut = len(text) > MOST

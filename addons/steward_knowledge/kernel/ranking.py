@@ -58,7 +58,9 @@ def pooled(scores: Iterable[float]) -> float:
     return sum(s * w for s, w in zip(best, POOL, strict=False))
 
 
-def relative(scores: Mapping[int, float], floor: float | None = None) -> dict[int, float]:
+def relative(
+    scores: Mapping[int, float], floor: float | None = None
+) -> dict[int, float]:
     """Bring scores to 0..1 between the worst (or a floor) and the best.
 
     >>> relative({1: 4.0, 2: 3.0, 3: 2.0})
@@ -125,7 +127,7 @@ def freshness(days: float, boost: float, half_life: float) -> float:
     >>> freshness(0, 0.2, 365), freshness(365, 0.2, 365), freshness(9e9, 0.2, 365)
     (1.2, 1.1, 1.0)
     """
-    return 1 + boost * 0.5 ** (max(days, 0.0) / half_life)
+    return 1 + boost * math.exp2(-max(days, 0.0) / half_life)
 
 
 def merged(spans: Iterable[tuple[int, int]]) -> list[list[int]]:

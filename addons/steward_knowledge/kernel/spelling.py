@@ -108,7 +108,7 @@ def distance(one: str, other: str, most: int = 2) -> int:
 
 
 def _correctable(word: str) -> bool:
-    return SHORTEST <= len(word) and word.isalpha()
+    return len(word) >= SHORTEST and word.isalpha()
 
 
 def _allowed(word: str) -> int:

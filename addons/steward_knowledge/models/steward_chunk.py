@@ -30,7 +30,7 @@ class StewardChunk(models.Model):
         has them with the next update of the addon; until then words are weighed while
         searching, which is slower.
         """
-        super().init()
+        done = super().init()
         cr = self.env.cr
         cr.execute(
             """
@@ -44,8 +44,7 @@ class StewardChunk(models.Model):
                 ADD COLUMN IF NOT EXISTS lexical_length integer;
             """
         )
-        cr.execute("SELECT to_regtype('sparsevec') IS NOT NULL")
-        if cr.fetchone()[0]:
+        if self.env["steward.space"]._ensure_extension():
             for table in ("steward_chunk", "steward_document"):
                 cr.execute(
                     SQL(
@@ -54,7 +53,16 @@ class StewardChunk(models.Model):
                         SQL.identifier(LEXICAL),
                     )
                 )
+                # beside the row's other values, not away from them: it is read most
+                cr.execute(
+                    SQL(
+                        "ALTER TABLE %s ALTER %s SET STORAGE MAIN",
+                        SQL.identifier(table),
+                        SQL.identifier(LEXICAL),
+                    )
+                )
         _HAS_LEXICAL.pop(cr.dbname, None)
+        return done
 
     def _has_lexical(self):
         """Whether weights are kept: whether this database has pgvector."""
@@ -73,7 +81,7 @@ class StewardChunk(models.Model):
 
     def _embedding_texts(self):
         """Return what of each passage is embedded, in their order."""
-        return [f"{chunk.path}\n{chunk.text}" for chunk in self]
+        return [f"{chunk.path or ''}\n{chunk.text}" for chunk in self]
 
 
 _HAS_LEXICAL: dict[str, bool] = {}  # per process

@@ -58,7 +58,7 @@ class StewardDocument(models.Model):
         self.env["steward.chunk"].browse(
             row[0] for rows in before.values() for row in rows
         )._forget()
-        self._write_pages(dict.fromkeys(self.ids, Counter()), {}, 1)
+        self._write_pages({number: Counter() for number in self.ids}, {}, 1)
         self.invalidate_recordset()
 
     def unlink(self):
@@ -111,7 +111,9 @@ class StewardDocument(models.Model):
         ]
         found = postings(fields, stems[dictionary].get)
         # the address is found, but nobody's spelling is corrected by it
-        written = {word for w in (name, *titles, there) for word, whole in w if not whole}
+        written = {
+            word for w in (name, *titles, there) for word, whole in w if not whole
+        }
         return Made(
             path=BETWEEN.join([self.name, *headings]),
             start=passage.start,

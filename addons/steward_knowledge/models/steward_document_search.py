@@ -293,7 +293,7 @@ class StewardDocument(models.Model):
         """Names and codes as they were written; a whole message as it was pasted."""
         rarest = ranking.rarity(1, search.passages)
         for name in search.asked.exact:
-            number, holding = counts.get(name, (0, 0))
+            _number, holding = counts.get(name, (0, 0))
             if holding:
                 rarity = ranking.rarity(holding, search.passages)
                 search.exact.append((quoted(name), EXACT * rarity / rarest))
@@ -314,6 +314,8 @@ class StewardDocument(models.Model):
             )
             return {}
         self._understand(search)
+        if not search.passages:
+            return {}
         if not search.lexemes:
             search.reason = self.env._(
                 "“%(words)s” are words that stand everywhere. Add one that says what it"
@@ -323,11 +325,10 @@ class StewardDocument(models.Model):
             return {}
         self._embed_question(search)
         with self._bounded():
+            # who may read nearly all is served quickest without asking beforehand
             narrow = not search.filters.is_true()
-            pages = {}
-            for wider, readable in ((1, narrow), (1, True), (WIDER, True)):
-                if not readable or narrow or pages is not None:
-                    pages = self._pages(search, POOL * wider, NEAREST * wider, readable)
+            for wider, among in ((1, narrow), (1, True), (WIDER, True)):
+                pages = self._pages(search, POOL * wider, NEAREST * wider, among)
                 if len(pages) >= wanted or not search.truncated:
                     break
             pages = self._with_phrases(search, pages)
@@ -382,7 +383,11 @@ class StewardDocument(models.Model):
         """
         search.truncated = False
         readable = self._search(search.filters)
-        among = SQL(" AND c.document_id IN %s", readable.subselect()) if restricted else SQL()
+        among = (
+            SQL(" AND c.document_id IN %s", readable.subselect())
+            if restricted
+            else SQL()
+        )
         found = {}
         if search.idf:
             rows = self._holding(search, pool, among)
@@ -484,7 +489,9 @@ class StewardDocument(models.Model):
         the record itself is asked, too: its model may refuse in Python.
         """
         if self.env["steward.chunk"]._has_lexical():
-            score = SQL("-(d.lexical <#> %s::sparsevec)", as_sparsevec(search.idf or {1: 0}))
+            score = SQL(
+                "-(d.lexical <#> %s::sparsevec)", as_sparsevec(search.idf or {1: 0})
+            )
         else:
             score = SQL("0")
         rows = self._query(
@@ -519,7 +526,9 @@ class StewardDocument(models.Model):
             if model:
                 records[model].add(number)
         allowed = {
-            model: set(self.env[model].browse(numbers).exists()._filtered_access("read").ids)
+            model: set(
+                self.env[model].browse(numbers).exists()._filtered_access("read").ids
+            )
             for model, numbers in records.items()
             if model in self.env
         }
@@ -629,7 +638,7 @@ class StewardDocument(models.Model):
         return float(boost or FRESH), max(float(half_life or HALF_LIFE), 1.0)
 
     def _with_phrases(self, search, pages):
-        """Keep the pages that hold what was quoted; if none does, keep all and say so."""
+        """Keep the pages that hold what was quoted; if none does, say so."""
         stem = next(iter(search.stems.values()), {}).get
         kept = pages
         for quote in search.asked.phrases:
@@ -807,9 +816,7 @@ class StewardDocument(models.Model):
                 )
         if not self.search_count([], limit=1):
             return self.env._("There is nothing yet that you may read.")
-        return self.env._(
-            "Nothing that you may read fits. Try other words, or fewer."
-        )
+        return self.env._("Nothing that you may read fits. Try other words, or fewer.")
 
 
 def _spoken(words, stems, dictionaries):

@@ -26,7 +26,8 @@ class StewardSearchLog(models.Model):
 
     date = fields.Datetime(required=True, readonly=True, index=True)
     query = fields.Char(
-        readonly=True, help="Without what looks like a secret, and not all of a long one."
+        readonly=True,
+        help="Without what looks like a secret, and not all of a long one.",
     )
     corrected = fields.Char(readonly=True, help="As it was understood.")
     user_id = fields.Many2one(

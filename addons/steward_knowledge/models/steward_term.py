@@ -101,9 +101,7 @@ class StewardTerm(models.Model):
             return numbers, self._averages(self._totals(cr))
 
     def _lock(self, cr):
-        cr.execute(
-            SQL("SELECT pg_advisory_xact_lock(%s)", _LOCK), log_exceptions=False
-        )
+        cr.execute(SQL("SELECT pg_advisory_xact_lock(%s)", _LOCK), log_exceptions=False)
 
     def _upsert(self, cr, counts, passages):
         counts = {**counts, ("total", GENERATION): 0}
@@ -219,9 +217,7 @@ class StewardTerm(models.Model):
 
     def _counted_anew(self):
         cr, counts, last = self.env.cr, Counter(), 0
-        cr.execute(
-            "SELECT word, ndoc FROM ts_stat('SELECT tsv FROM steward_chunk')"
-        )
+        cr.execute("SELECT word, ndoc FROM ts_stat('SELECT tsv FROM steward_chunk')")
         counts.update({("lexeme", word): n for word, n in cr.fetchall()})
         while True:
             cr.execute(
@@ -235,8 +231,9 @@ class StewardTerm(models.Model):
             rows = cr.fetchall()
             if not rows:
                 break
-            for last, path, text, dictionary, length in rows:
-                counts.update(passage_counts(path, text, dictionary, length))
+            last = rows[-1][0]
+            for _id, *passage in rows:
+                counts.update(passage_counts(*passage))
         cr.execute(
             "SELECT count(*), coalesce(sum(lexical_length), 0) FROM steward_document"
             " WHERE lexical_length > 0"

@@ -12,3 +12,8 @@ from . import test_hostile_web
 from . import test_sources
 from . import test_upload_push
 from . import test_kernel_web
+from . import test_index
+from . import test_kernel_chunks
+from . import test_kernel_spelling
+from . import test_kernel_words
+from . import test_search
