@@ -30,6 +30,7 @@
         "data/steward_source_data.xml",
         "data/ir_cron_search_data.xml",
         # views: wizards, then each model's, then menus
+        "wizard/steward_vector_import_views.xml",
         "views/steward_harvest_views.xml",
         "views/steward_source_item_views.xml",
         "views/steward_source_views.xml",

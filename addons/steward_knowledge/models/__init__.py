@@ -26,5 +26,9 @@ from . import steward_space
 from . import steward_space_search
 from . import steward_space_fill
 from . import steward_space_index
+from . import steward_space_screen
+from . import steward_space_known
+from . import steward_space_import
 from . import steward_vector
 from . import steward_document_vectors
+from . import steward_status

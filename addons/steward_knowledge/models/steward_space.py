@@ -34,6 +34,7 @@ class Facts(NamedTuple):
     dimensions: int
     quantization: str
     has_index: bool
+    rows: int  # in the index, when it was built or analysed last
 
 
 class StewardSpace(models.Model):
@@ -49,6 +50,10 @@ class StewardSpace(models.Model):
         "is_paused",
         "served_until",
         "last_error",
+        "comparison",
+        "import_report",
+        "imported_count",
+        "rejected_count",
     )
 
     name = fields.Char(required=True, tracking=True)
@@ -240,6 +245,14 @@ class StewardSpace(models.Model):
         self.env.registry.clear_cache()
         return True
 
+    def _rows(self):
+        self.env.cr.execute(
+            "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)",
+            [self._index_name()],
+        )
+        found = self.env.cr.fetchone()
+        return max(found[0], 0) if found else 0
+
     # -- which one --------------------------------------------------------------------
 
     @api.model
@@ -269,6 +282,7 @@ class StewardSpace(models.Model):
             self.dimensions,
             self.quantization,
             self.has_index,
+            self._rows() if self.has_index else 0,
         )
 
     @api.model

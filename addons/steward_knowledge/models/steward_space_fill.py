@@ -107,6 +107,10 @@ class StewardSpace(models.Model):
         self.ensure_one()
         if not self.exists() or self.is_paused or not self.model_id:
             return
+        if not after and self._is_better_rebuilt():
+            self._drop_concurrently()
+            self._fill_later()
+            return
         if not after:
             self._copy_vectors()
         try:
@@ -124,6 +128,17 @@ class StewardSpace(models.Model):
             self._fill_later(chunk_ids[-1])
         else:
             self._filled()
+
+    def _is_better_rebuilt(self):
+        """Whether so much is missing that the index is in the way of loading it."""
+        if not self.has_index:
+            return False
+        rows = self._vector_counts().get(self.id, 0)
+        if self.state == "active" and rows > KEEP_INDEX:
+            return False
+        return len(self._missing(limit=int(rows * REBUILD_SHARE) + 1)) > (
+            rows * REBUILD_SHARE
+        )
 
     def _filled(self):
         """Called when no passage is missing any more."""

@@ -1,3 +1,5 @@
+import math
+
 from odoo import api, models, tools
 from odoo.addons.steward.exceptions import Invalid
 from odoo.tools import SQL
@@ -7,7 +9,8 @@ from .steward_space import Facts
 
 EF_SEARCH = 80  # candidates that the index looks at
 RESCORED = 300  # of a binary index, whose order is rough
-EXACT = 10_000  # filtered passages that are all compared: quicker, and nothing missed
+MOST_EXACT = 10_000  # filtered passages that are all compared, and nothing missed
+SEEN_COST = 10  # of a candidate that the index shows, beside comparing one vector
 FACTOR_BINARY = 6  # candidates of a binary index for each passage that is wanted
 
 
@@ -32,9 +35,10 @@ class StewardSpace(models.Model):
             cr.execute(near.filtered(chunk_filter))
             return cr.fetchall()
         # the planner would take the index even where comparing all is far quicker
-        cr.execute(near.exact(chunk_filter))
+        most = near.most_exact()
+        cr.execute(near.exact(chunk_filter, most))
         rows = cr.fetchall()
-        if rows[0][0] <= EXACT:
+        if rows[0][0] <= most:
             return [(chunk, score) for _n, chunk, score in rows if chunk is not None]
         cr.execute(near.all(chunk_filter))
         return cr.fetchall()
@@ -94,6 +98,7 @@ class _Near:
         self.vector = SQL("embedding::halfvec(%s)", size)
         self.query = SQL("%s::halfvec(%s)", query, size)
         self.limit = limit
+        self.rows = facts.rows
         self.bits = facts.quantization == "binary" and facts.has_index and size
 
     def all(self, chunk_filter=None):
@@ -159,7 +164,15 @@ class _Near:
             limit=self.limit,
         )
 
-    def exact(self, chunk_filter):
+    def most_exact(self):
+        """Up to how many filtered passages it is quicker to compare all of them.
+
+        The index shows ``limit * rows / n`` candidates until enough of them are among
+        the ``n`` that are allowed.
+        """
+        return min(MOST_EXACT, math.isqrt(SEEN_COST * self.limit * self.rows))
+
+    def exact(self, chunk_filter, most):
         """The same, if they are few; each row says how many there are."""
         # without the cast to a dimension, so that no index comes into it
         return SQL(
@@ -174,7 +187,7 @@ class _Near:
             " ORDER BY distance LIMIT %(limit)s) AS near ON true ORDER BY distance",
             settings=self._settings(EF_SEARCH),
             filter=chunk_filter,
-            most=EXACT + 1,
+            most=most + 1,
             query=self.query,
             space=self.space,
             limit=self.limit,
@@ -185,6 +198,7 @@ class _Near:
         return SQL(
             "SELECT set_config('hnsw.ef_search', %s, true),"
             " set_config('hnsw.iterative_scan', 'relaxed_order', true),"
+            " set_config('random_page_cost', '1.1', true),"
             " set_config('jit', 'off', true),"
             " set_config('max_parallel_workers_per_gather', '0', true);",
             str(min(max(candidates, 1), 1_000)),

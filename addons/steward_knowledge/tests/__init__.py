@@ -3,6 +3,11 @@ from . import test_space
 from . import test_kernel_extract
 from . import test_kernel_neighbours
 from . import test_kernel_understanding
+from . import test_space_import
+from . import test_space_known
+from . import test_kernel_foreign_vectors
+from . import test_kernel_signatures
+from . import test_kernel_vector_copy
 from . import test_pipeline
 from . import test_duplicates
 from . import test_topics

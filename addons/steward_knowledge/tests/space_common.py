@@ -1,23 +1,10 @@
 """A kit for tests of spaces: passages without a cutter, embedders without weights."""
 
-from unittest.mock import patch
-
 import numpy as np
 
 from odoo.tools import SQL
 
 from .common import KnowledgeCase
-
-
-def direction(text, dimensions=8):
-    """Always the same for a text, and another one for another."""
-    draw = np.random.default_rng(abs(hash_of(text)))
-    vector = draw.normal(size=dimensions)
-    return vector / np.linalg.norm(vector)
-
-
-def hash_of(text):
-    return int.from_bytes(text.encode()[-8:], "big")
 
 
 class SpaceCase(KnowledgeCase):
@@ -31,19 +18,23 @@ class SpaceCase(KnowledgeCase):
         cls.env.company.steward_embedding_model_id = cls.hash
         cls.spaces.search([])._write_own({"state": "ready"})
         cls.spaces.search([]).unlink()
-        chunks = type(cls.env["steward.chunk"])
-
-        def texts(chunks):
-            return [f"{chunk.path or ''}\n{chunk.text}" for chunk in chunks]
-
-        cls.startClassPatcher(
-            patch.object(chunks, "_embedding_texts", texts, create=True)
-        )
         cls.env.registry.clear_cache()
 
     def setUp(self):
         super().setUp()
         self.addCleanup(self.env.registry.clear_cache)
+
+    @classmethod
+    def make_model(cls, name, dimensions):
+        """Another embedder of the built-in provider, which knows it not."""
+        return cls.env["steward.model"].create(
+            {
+                "name": name,
+                "provider_id": cls.hash.provider_id.id,
+                "can_embedding": True,
+                "dimensions": dimensions,
+            }
+        )
 
     @classmethod
     def make_passages(cls, *texts, document=None):
