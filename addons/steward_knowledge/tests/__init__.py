@@ -10,3 +10,10 @@ from . import test_entities
 from . import test_harvest
 from . import test_hostile_web
 from . import test_sources
+from . import test_kernel_metrics
+from . import test_kernel_reading
+from . import test_knowledge_cards
+from . import test_search_case
+from . import test_search_evaluation
+from . import test_search_page
+from . import test_search_report

@@ -1,0 +1,1 @@
+from . import steward_search_import
