@@ -39,7 +39,14 @@
         "views/steward_entity_views.xml",
         "views/steward_space_views.xml",
         "views/res_config_settings_search_views.xml",
+        "views/res_config_settings_quality_views.xml",
+        "wizard/steward_search_import_views.xml",
+        "views/steward_search_views.xml",
+        "views/steward_search_case_views.xml",
+        "views/steward_search_evaluation_views.xml",
+        "views/steward_search_report_views.xml",
         "views/steward_knowledge_menus.xml",
+        "views/steward_search_menus.xml",
         "views/steward_harvest_menus.xml",
         "views/res_config_settings_source_views.xml",
     ],
@@ -48,6 +55,7 @@
     ],
     "assets": {
         "web.assets_backend": ["steward_knowledge/static/src/**/*"],
+        "web.assets_tests": ["steward_knowledge/static/tests/tours/**/*"],
         "web.assets_unit_tests": ["steward_knowledge/static/tests/**/*.test.js"],
     },
 }

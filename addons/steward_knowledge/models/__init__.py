@@ -31,4 +31,11 @@ from . import steward_space_known
 from . import steward_space_import
 from . import steward_vector
 from . import steward_document_vectors
+from . import steward_document_screen
+from . import steward_search_case
+from . import steward_search_evaluation
+from . import steward_search_report
+from . import steward_space_quality
+from . import res_config_settings_quality
+from . import steward_dashboard
 from . import steward_status

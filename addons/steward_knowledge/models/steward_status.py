@@ -27,3 +27,10 @@ class StewardStatus(models.AbstractModel):
                 "New passages cannot be embedded at the moment."
             )
         return health.OK, self.env._("Search goes by words and by meaning.")
+
+    @api.model
+    def _get_first_steps(self):
+        sources = self.env["steward.source"]
+        return super()._get_first_steps() | {
+            "source": lambda: sources.search_count([], limit=1),
+        }

@@ -22,3 +22,10 @@ from . import test_kernel_chunks
 from . import test_kernel_spelling
 from . import test_kernel_words
 from . import test_search
+from . import test_kernel_metrics
+from . import test_kernel_reading
+from . import test_knowledge_cards
+from . import test_search_case
+from . import test_search_evaluation
+from . import test_search_page
+from . import test_search_report

@@ -1,1 +1,2 @@
 from . import steward_vector_import
+from . import steward_search_import
