@@ -464,7 +464,8 @@ def _dressed(path: str, title: str, main: str, language: str, writer: Writer) ->
 <script>window.dataLayer = window.dataLayer || [];
 function track() {{ dataLayer.push(arguments); }} track("js", {writer.draw.random()});
 </script><style>body {{ margin: 0 }} .menu li {{ list-style: none }}</style></head>
-<body><header><a href="/">Acme</a> <a href="/apps">Apps</a> <a href="/web/login">Sign in</a>
+<body><header><a href="/">Acme</a> <a href="/apps">Apps</a>
+<a href="/web/login">Sign in</a>
 <form action="/search"><input name="q" placeholder="Search"></form></header>
 <nav class="menu"><ul>{menu}</ul></nav>
 <div class="cookie">We use cookies. <button>Accept all</button></div>
@@ -488,6 +489,7 @@ class Site:
         self.pages = {page.path: page for page in (*corpus.pages, *corpus.threads)}
         self.issues = list(corpus.issues)
         self.asked: Counter[str] = Counter()  # answers by kind: page, unchanged, …
+        self.pause = 0.0  # seconds before each page
         self._tags: dict[str, str] = {}
         self._extra = self._entrances()
 
@@ -555,6 +557,7 @@ class Site:
             peer.reply(404, b"<h1>Not found</h1>", "text/html")
 
     def _page(self, peer: "_Handler", page: Page) -> None:
+        time.sleep(self.pause)
         tag = self._tags.get(page.path)
         if not tag:
             tag = f'"{hashlib.sha256(page.body).hexdigest()[:16]}"'

@@ -215,4 +215,3 @@ def _why(why: dict[str, Any]) -> str:
     if "similarity" in why:
         parts.append(f"meaning {why['similarity']:.2f}")
     return "; ".join(parts)
-
