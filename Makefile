@@ -4,7 +4,7 @@ HOUSE = @command -v $(PYTHON) >/dev/null || { echo "error in step python: there 
 	echo "  remedy: install Python 3.11 or newer, or name it: make PYTHON=..."; exit 1; } >&2; \
 	exec env PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m house
 
-.PHONY: run stop test fast lint bench shell update audit pot clean help
+.PHONY: run stop test fast lint bench demo-knowledge shell update audit pot clean help
 .DEFAULT_GOAL := help
 
 run: ## set everything up and serve Odoo with the suite (DETACH=1: in the background)
@@ -19,6 +19,8 @@ lint: ## check style, types, idioms and floors
 	$(HOUSE) lint
 bench: ## measure (b=<name>: one bench only); results in bench/results/
 	$(HOUSE) bench
+demo-knowledge: ## harvest a small world with no network, and ask it five questions
+	$(HOUSE) demo-knowledge
 shell: ## a Python prompt with `env` on the database
 	$(HOUSE) shell
 update: ## bring the database to what the checkout holds
@@ -30,4 +32,4 @@ pot: ## write the addons' translation templates anew
 clean: ## remove all that the set-up made, databases too
 	$(HOUSE) clean
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'

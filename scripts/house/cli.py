@@ -26,6 +26,7 @@ VERBS = {
     "bench": WORKING,
     "audit": WORKING,
     "pot": WORKING,
+    "demo-knowledge": WORKING,
     "python": WORKING,
     "clean": (),
 }

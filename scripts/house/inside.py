@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from house import server as serving
 from house.cluster import Cluster, Server, named
@@ -35,6 +36,10 @@ def do(settings: Settings, verb: str, arguments: list[str], use: UseServer) -> i
         from house import audit
 
         return audit.main(settings)
+    if verb == "demo-knowledge":
+        from house import demo
+
+        return demo.knowledge(settings, *map(Path, arguments))
     from house import testing
 
     if verb == "test":
