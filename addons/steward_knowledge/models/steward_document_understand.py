@@ -47,7 +47,8 @@ class StewardDocument(models.Model):
     )
 
     _text_hash_idx = models.Index("(text_hash) WHERE text_hash IS NOT NULL")
-    _signature_idx = models.Index("USING gin (signature)")
+    # entered at once: each look would go through the whole list of pending ones
+    _signature_idx = models.Index("USING gin (signature) WITH (fastupdate = off)")
 
     def write(self, vals):
         if "topic_id" in vals and "topic_by" not in vals:
@@ -172,17 +173,21 @@ class StewardDocument(models.Model):
             found += self.env.execute_query(
                 SQL(
                     """
+                    WITH near AS MATERIALIZED (  -- or it is asked for each pair
+                        SELECT mine.id, found.id AS other
+                          FROM steward_document mine
+                          JOIN LATERAL (
+                               SELECT id FROM steward_document
+                                WHERE text_hash = mine.text_hash
+                                UNION
+                               SELECT id FROM steward_document
+                                WHERE signature && mine.signature) AS found ON TRUE
+                         WHERE mine.id = ANY(%(mine)s) AND found.id != mine.id)
                     SELECT mine.id, other.id, mine.text_hash = other.text_hash
-                      FROM steward_document mine
-                      JOIN LATERAL (
-                           SELECT id FROM steward_document
-                            WHERE text_hash = mine.text_hash
-                            UNION
-                           SELECT id FROM steward_document
-                            WHERE signature && mine.signature) AS near ON TRUE
-                      JOIN steward_document other ON other.id = near.id
-                     WHERE mine.id = ANY(%(mine)s) AND other.id != mine.id
-                       AND other.active AND other.source_id = ANY(%(sources)s)
+                      FROM near
+                      JOIN steward_document mine ON mine.id = near.id
+                      JOIN steward_document other ON other.id = near.other
+                     WHERE other.active AND other.source_id = ANY(%(sources)s)
                        AND (other.state = ANY(%(live)s) OR other.id = ANY(%(mine)s))
                        AND COALESCE(mine.res_model, '') = COALESCE(other.res_model, '')
                        AND COALESCE(mine.res_id, 0) = COALESCE(other.res_id, 0)

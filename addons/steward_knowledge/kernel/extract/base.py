@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -119,6 +120,7 @@ def fence(code: str, language: str = "") -> str:
     return f"{ticks}{language}\n{code.rstrip()}\n{ticks}"
 
 
+@cache
 def quiet(*names: str) -> None:
     """Let libraries not log what a foreign file made them stumble over."""
     for name in names:
