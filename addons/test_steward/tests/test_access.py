@@ -101,7 +101,8 @@ class TestAccessMatrix(TransactionCase):
             made = parent.create(self.minimal(parent, f"{name}-parent", company))
             version = {"number": 2, "text": name, "checksum": name}
             return {**version, model._version_of: made.id}
-        if "source_id" in model._fields:  # its company is that of its source
+        source = model._fields.get("source_id")
+        if source and source.required:  # its company is that of its source
             sources = self.env["steward.source"]
             source = sources.create(self.minimal(sources, f"{name}-source", company))
             known = {"name", "external_id", "key"} & model._fields.keys()
