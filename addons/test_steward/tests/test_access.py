@@ -101,6 +101,17 @@ class TestAccessMatrix(TransactionCase):
             made = parent.create(self.minimal(parent, f"{name}-parent", company))
             version = {"number": 2, "text": name, "checksum": name}
             return {**version, model._version_of: made.id}
+        source = model._fields.get("source_id")
+        if source and source.required:  # its company is that of its source
+            sources = self.env["steward.source"]
+            source = sources.create(self.minimal(sources, f"{name}-source", company))
+            known = {"name", "external_id", "key"} & model._fields.keys()
+            return {"source_id": source.id, **dict.fromkeys(known, name)}
+        if model._name == "steward.chunk":
+            documents = self.env["steward.document"]
+            theirs = self.minimal(documents, f"{name}-document", company)
+            document = self.made(documents, theirs)
+            return {"document_id": document.id, "sequence": 1, "text": name}
         ledger = {"company_id": (company or self.env.company).id}
         if model._name in ("steward.approval", "steward.run.wish"):
             runs = self.env["steward.run"]
@@ -132,5 +143,6 @@ class TestAccessMatrix(TransactionCase):
             "steward.playbook": {"code": name},
             "steward.price": {"rate_input": 1},
             "steward.provider": {"code": name},
+            "steward.search.log": {"date": "2026-11-21 12:00:00", "query": name},
             "steward.secret": {"reference": "env:MATRIX"},
         }.get(model._name, {})
