@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 FEW = 85  # pieces, about 60 words: a smaller section joins its neighbour
-GOOD = 170  # about 120 words
+GOOD = 170  # 120 words of prose, fewer of what is full of signs
 MOST = 240  # with a short path in front still within 256, what MiniLM reads
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")

@@ -461,7 +461,8 @@ class StewardDocument(models.Model):
         k1, b = ranking.SATURATION, ranking.LENGTH
         return SQL(
             """
-            (SELECT coalesce(sum(w.idf * n * %s / (n + %s * (%s + %s * c.length / %s))), 0)
+            (SELECT coalesce(
+                sum(w.idf * n * %s / (n + %s * (%s + %s * c.length / %s))), 0)
             FROM unnest(c.tsv) t JOIN unnest(%s::text[], %s::float[]) w(lexeme, idf)
                 USING (lexeme),
             LATERAL (
