@@ -8,6 +8,7 @@ import os
 import time
 
 import numpy as np
+
 from odoo.tools import SQL
 
 from harness import Row, alternate, environment, report
@@ -52,8 +53,9 @@ class Bench:
         )
         self.cr.execute(
             "INSERT INTO steward_chunk (document_id, sequence, path, text)"
-            " SELECT (%s::int[])[1 + (n - 1) * %s / %s], n, 'Page', repeat('word ', 100)"
-            " FROM generate_series(1, %s) AS n RETURNING id, document_id",
+            " SELECT (%s::int[])[1 + (n - 1) * %s / %s], n, 'Page',"
+            " repeat('word ', 100) FROM generate_series(1, %s) AS n"
+            " RETURNING id, document_id",
             [pages.ids, PAGES, COUNT, COUNT],
         )
         found = np.array(self.cr.fetchall())
@@ -64,7 +66,7 @@ class Bench:
         ratio = bare and value / bare
         self.rows.append(Row(name, value, unit, bare, ratio, target, bool(ok)))
 
-    # -- keeping -----------------------------------------------------------------------
+    # -- keeping -----------------------------------------------------------------
 
     def keep(self, space):
         """In bulk, beside one ``create`` each."""
@@ -98,12 +100,14 @@ class Bench:
                 [str(self.vectors[n].tolist()), made.id],
             )
         spent = time.perf_counter() - began
-        self.cr.execute("DELETE FROM steward_vector WHERE embedding IS NOT NULL"
-                        " AND chunk_id > %s", [int(self.chunks[COUNT - count - 1])])
+        self.cr.execute(
+            "DELETE FROM steward_vector WHERE embedding IS NOT NULL AND chunk_id > %s",
+            [int(self.chunks[COUNT - count - 1])],
+        )
         self.cr.execute("ALTER TABLE steward_vector ALTER embedding SET NOT NULL")
         return count / spent
 
-    # -- the index ---------------------------------------------------------------------
+    # -- the index ---------------------------------------------------------------
 
     def build(self, space, most):
         name, definition = space._index_name(), space._index_definition()
@@ -121,7 +125,7 @@ class Bench:
         self.tell(f"{kind}: building", seconds, "s", "<= 100 s", seconds <= 100 * share)
         self.tell(f"{kind}: index", size, "MB", f"<= {most} MB", size <= most * share)
 
-    # -- finding -----------------------------------------------------------------------
+    # -- finding -----------------------------------------------------------------
 
     def find(self, space, least, most_ms):
         exact = [self._best(query) for query in self.queries]

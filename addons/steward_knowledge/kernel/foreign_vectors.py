@@ -1,6 +1,6 @@
 """Exports of other vector databases, read row by row.
 
-Whatever the file's size, no more than a line (or a page of a Parquet file) is in memory.
+Whatever the file's size, no more than a line (of Parquet, a page) is in memory.
 What can be told apart needs no setting: points of Qdrant, columns of Chroma, tables of
 pgvector and Supabase, each as JSON lines; tables also as CSV and Parquet.
 
@@ -17,6 +17,7 @@ Bad(line=2, reason='its vector is not a list of numbers')
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -67,12 +68,15 @@ class Place(NamedTuple):
     line: int = 0
 
 
+START = Place()
+
+
 class Unusable(ValueError):
     """A row without what is needed."""
 
 
 def read(
-    file: BinaryIO, kind: str, start: Place = Place()
+    file: BinaryIO, kind: str, start: Place = START
 ) -> Iterator[tuple[Row | Bad, Place]]:
     """Yield rows, good and bad, each with the place after it.
 
@@ -144,7 +148,9 @@ def _objects(told: object) -> Iterator[object]:
 
 def _columns(told: Mapping[str, Any]) -> Iterator[object]:
     columns = {
-        one: told[many] for many, one in COLUMNS.items() if isinstance(told.get(many), list)
+        one: told[many]
+        for many, one in COLUMNS.items()
+        if isinstance(told.get(many), list)
     }
     for n in range(len(told["ids"])):
         yield {one: rows[n] for one, rows in columns.items() if n < len(rows)}
@@ -178,8 +184,7 @@ def _record(lines: _Lines) -> list[str] | None:
 
 
 def _parquet(file: BinaryIO, start: Place) -> Iterator[tuple[Row | Bad, Place]]:
-    from pyarrow import parquet
-
+    parquet = importlib.import_module("pyarrow.parquet")  # not everybody has it
     number = 0
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=256):
         if number + batch.num_rows <= start.position:

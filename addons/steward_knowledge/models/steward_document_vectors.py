@@ -8,8 +8,8 @@ class StewardDocument(models.Model):
     def _make_vectors(self):
         """Embed the passages of these documents, for each space that lacks them.
 
-        An embedder that fails keeps nobody waiting: its space says why, and a job of its
-        own catches up. Until then the passages are found by their words.
+        An embedder that fails keeps nobody waiting: its space says why, and a job of
+        its own catches up. Until then the passages are found by their words.
 
         :return: how many vectors were made
         """

@@ -123,7 +123,7 @@ class StewardSpace(models.Model):
         f"Vectors have 1 to {MAX_DIMENSIONS} dimensions.",
     )
 
-    # -- what is fixed ---------------------------------------------------------------
+    # -- what is fixed -----------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -135,9 +135,7 @@ class StewardSpace(models.Model):
         vals = dict(vals)
         model = self.env["steward.model"].browse(vals.get("model_id"))
         if model and not vals.get("dimensions"):
-            vals["dimensions"] = (
-                model.dimensions or model._embed([PROBE]).shape[1]
-            )
+            vals["dimensions"] = model.dimensions or model._embed([PROBE]).shape[1]
         # sudo: steward.model - the name of a built-in one, no more
         provider = model.sudo().provider_id
         lexical = WEIGHT_LEXICAL
@@ -203,7 +201,7 @@ class StewardSpace(models.Model):
         self._drop_indexes()
         return super().unlink()
 
-    # -- the extension ---------------------------------------------------------------
+    # -- the extension -----------------------------------------------------------
 
     @api.model
     @tools.ormcache()
@@ -253,7 +251,7 @@ class StewardSpace(models.Model):
         found = self.env.cr.fetchone()
         return max(found[0], 0) if found else 0
 
-    # -- which one --------------------------------------------------------------------
+    # -- which one ---------------------------------------------------------------
 
     @api.model
     def _active(self):
@@ -314,7 +312,7 @@ class StewardSpace(models.Model):
             }
             spaces._create_own([values])
 
-    # -- problems -----------------------------------------------------------------------
+    # -- problems ----------------------------------------------------------------
 
     def _note(self, error):
         """Keep in a sentence what went wrong, whatever becomes of the transaction."""

@@ -2,7 +2,6 @@ from odoo import api, models
 from odoo.addons.steward.const import CHANNEL_HEAVY
 from odoo.addons.steward.exceptions import (
     BadAnswer,
-    Exhausted,
     Invalid,
     StewardError,
 )
@@ -20,7 +19,7 @@ class StewardSpace(models.Model):
 
     _inherit = "steward.space"
 
-    # -- a portion ---------------------------------------------------------------------
+    # -- a portion ---------------------------------------------------------------
 
     def _embed_missing(self, documents=None, after=0, limit=None):
         """Embed passages that have no vector in this space yet.
@@ -32,7 +31,7 @@ class StewardSpace(models.Model):
         self.ensure_one()
         chunk_ids = self._missing(documents, after, limit)
         made = 0
-        # sudo: steward.chunk - embedded whoever brings it, and shown to its readers only
+        # sudo: steward.chunk - embedded whoever brings it; its readers alone see it
         chunks = self.env["steward.chunk"].sudo().browse(chunk_ids)
         for first in range(0, len(chunks), AT_ONCE):
             portion = chunks[first : first + AT_ONCE]
@@ -40,9 +39,7 @@ class StewardSpace(models.Model):
             # sudo: steward.model - as above
             vectors = self.model_id.sudo()._embed(texts, "document")
             if vectors.shape[1] != self.dimensions:
-                raise BadAnswer(
-                    self._another_length(vectors.shape[1], self.dimensions)
-                )
+                raise BadAnswer(self._another_length(vectors.shape[1], self.dimensions))
             made += self.env["steward.vector"]._store(self, portion.ids, vectors)
             portion.invalidate_recordset()  # their texts are not needed any more
         return made
@@ -85,14 +82,16 @@ class StewardSpace(models.Model):
             )
         )
 
-    # -- jobs --------------------------------------------------------------------------
+    # -- jobs --------------------------------------------------------------------
 
     def _fill_later(self, after=0):
         """Have a job embed what is missing, portion by portion."""
         for space in self:
             space.with_delay(
                 channel=CHANNEL_HEAVY,
-                description=self.env._("Embed passages for %(space)s", space=space.name),
+                description=self.env._(
+                    "Embed passages for %(space)s", space=space.name
+                ),
                 identity_key=f"steward.space/{space.id}/fill/{after}",
                 max_retries=0,
             )._job_fill(after)

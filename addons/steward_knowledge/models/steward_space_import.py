@@ -1,5 +1,6 @@
 import io
 from contextlib import closing
+from pathlib import Path
 
 from odoo import fields, models
 from odoo.addons.steward.const import CHANNEL_HEAVY
@@ -8,7 +9,7 @@ from odoo.tools import SQL
 
 from ..kernel import foreign_vectors
 from ..kernel.draft import Draft
-from ..kernel.foreign_vectors import Bad, Place
+from ..kernel.foreign_vectors import START, Bad, Place
 
 PORTION = 500  # rows of one job
 MOST_REPORTED = 100  # bad rows that are told one by one
@@ -23,7 +24,7 @@ class StewardSpace(models.Model):
     imported_count = fields.Integer("Rows taken", readonly=True, copy=False)
     rejected_count = fields.Integer("Rows refused", readonly=True, copy=False)
 
-    def _import_later(self, attachment, kind, source, place=Place()):
+    def _import_later(self, attachment, kind, source, place=START):
         self.with_delay(
             channel=CHANNEL_HEAVY,
             description=self.env._("Import vectors into %(space)s", space=self.name),
@@ -45,7 +46,7 @@ class StewardSpace(models.Model):
             attachment.unlink()
             self._imported()
 
-    def _import_rows(self, file, kind, source, start=Place(), most=PORTION):
+    def _import_rows(self, file, kind, source, start=START, most=PORTION):
         """Take so many rows of a file.
 
         :return: where to go on; None at the end
@@ -159,5 +160,5 @@ class StewardSpace(models.Model):
 def _opened(attachment):
     """The file of an attachment, without having all of it in memory."""
     if attachment.store_fname:
-        return open(attachment._full_path(attachment.store_fname), "rb")  # noqa: SIM115
+        return Path(attachment._full_path(attachment.store_fname)).open("rb")
     return io.BytesIO(attachment.raw or b"")

@@ -6,7 +6,6 @@ import psycopg2
 
 from odoo import api, models
 from odoo.addons.steward.const import CHANNEL_HEAVY
-from odoo.modules import module
 from odoo.sql_db import connection_info_for
 from odoo.tools import SQL
 
@@ -76,7 +75,7 @@ class StewardSpace(models.Model):
         )
         return {name: Index(*facts) for name, *facts in self.env.cr.fetchall()}
 
-    # -- building ----------------------------------------------------------------------
+    # -- building ----------------------------------------------------------------
 
     def _vector_counts(self):
         """How many vectors each space has, by its id."""
@@ -97,7 +96,9 @@ class StewardSpace(models.Model):
                 continue
             space.with_delay(
                 channel=CHANNEL_HEAVY,
-                description=self.env._("Build the index of %(space)s", space=space.name),
+                description=self.env._(
+                    "Build the index of %(space)s", space=space.name
+                ),
                 identity_key=f"steward.space/{space.id}/index",
             )._job_index()
 
@@ -186,7 +187,9 @@ def _built(cr, space, name, definition):
     if not cr.fetchone()[0]:
         return False
     # left behind by a process that was killed
-    cr.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name])
+    cr.execute(
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name]
+    )
     found = cr.fetchone()
     if found and found[0]:
         return True

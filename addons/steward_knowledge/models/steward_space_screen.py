@@ -31,7 +31,7 @@ class StewardSpace(models.Model):
     has_previous = fields.Boolean(compute="_compute_has_previous")
     comparison = fields.Text(readonly=True, copy=False)
 
-    # -- computes ----------------------------------------------------------------------
+    # -- computes ----------------------------------------------------------------
 
     def _compute_counts(self):
         available = self._available()
@@ -117,7 +117,7 @@ class StewardSpace(models.Model):
             limit=1,
         )
 
-    # -- actions -----------------------------------------------------------------------
+    # -- actions -----------------------------------------------------------------
 
     def action_enable(self) -> dict:
         """Have this database keep vectors, once its server has the extension.
@@ -135,8 +135,8 @@ class StewardSpace(models.Model):
     @api.model
     def _sentence_without(self):
         return self.env._(
-            "This database has no extension “vector”, so search goes by words alone. Ask"
-            " who runs PostgreSQL to install pgvector there, and to execute CREATE"
+            "This database has no extension “vector”, so search goes by words alone."
+            " Ask who runs PostgreSQL to install pgvector there, and to execute CREATE"
             " EXTENSION vector in this database; then press “Look again”."
         )
 
@@ -186,8 +186,8 @@ class StewardSpace(models.Model):
         if self.state == "building" or self.is_paused or self._missing(limit=1):
             raise Refused(
                 self.env._(
-                    "%(name)s lacks %(missing)s of %(passages)s passages: what is missing"
-                    " would not be found. Let it be built first.",
+                    "%(name)s lacks %(missing)s of %(passages)s passages: what is"
+                    " missing would not be found. Let it be built first.",
                     name=self.name,
                     missing=self.missing_count,
                     passages=self.passage_count,
@@ -266,7 +266,7 @@ class StewardSpace(models.Model):
             },
         }
 
-    # -- comparing ---------------------------------------------------------------------
+    # -- comparing ---------------------------------------------------------------
 
     def _compare(self, other):
         """Say in sentences how this space does beside another one."""

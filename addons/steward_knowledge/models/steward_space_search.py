@@ -149,7 +149,7 @@ class _Near:
         )
 
     def filtered(self, chunk_filter):
-        """All that a filter allows, compared one by one: for spaces without an index."""
+        """All that a filter allows, one by one: for spaces without an index."""
         return SQL(
             "%(settings)s SELECT chunk_id, GREATEST(-1, LEAST(1, -distance)) AS score"
             " FROM (SELECT chunk_id, %(vector)s <#> %(query)s AS distance"
@@ -194,7 +194,7 @@ class _Near:
         )
 
     def _settings(self, candidates):
-        """For the rest of the transaction; in the same message, so that it costs none."""
+        """For the rest of the transaction; in one message, so that it costs none."""
         return SQL(
             "SELECT set_config('hnsw.ef_search', %s, true),"
             " set_config('hnsw.iterative_scan', 'relaxed_order', true),"

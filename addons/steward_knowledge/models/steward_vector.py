@@ -12,9 +12,9 @@ COPY = "COPY steward_vector_new (chunk_id, embedding) FROM STDIN WITH (FORMAT bi
 class StewardVector(models.Model):
     """A passage's vector in a space. Narrow rows, so that reading all of them is quick.
 
-    The column ``embedding`` is ``halfvec`` without a dimension, as spaces differ, and is
-    none of Odoo's fields: it is there once the database has the extension ``vector``,
-    and is read and written in SQL alone.
+    The column ``embedding`` is ``halfvec`` without a dimension, as spaces differ, and
+    is none of Odoo's fields: it is there once the database has the extension
+    ``vector``, and is read and written in SQL alone.
     """
 
     _name = "steward.vector"

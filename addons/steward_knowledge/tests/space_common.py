@@ -8,7 +8,7 @@ from .common import KnowledgeCase
 
 
 class SpaceCase(KnowledgeCase):
-    """Passages, a default space of the built-in `hash`, and spaces of made-up vectors."""
+    """Passages, a default space of the built-in `hash`, and made-up vectors."""
 
     @classmethod
     def setUpClass(cls):

@@ -61,7 +61,9 @@ class TestForeignVectors(BaseCase):
             b'9,Two,"[1,0]",\r\n'
         )
         first, short, shorter, last = items(table, "csv")
-        self.assertEqual(first, Row(3, "7", 'A "quotation",\r\nsent', [0.5, 1], "Sales"))
+        self.assertEqual(
+            first, Row(3, "7", 'A "quotation",\r\nsent', [0.5, 1], "Sales")
+        )
         self.assertEqual(short, Bad(5, "it has 2 columns instead of 4"))
         self.assertEqual(shorter, Bad(6, "it has 3 columns instead of 4"))
         self.assertEqual(last, Row(7, "9", "Two", [1, 0]))

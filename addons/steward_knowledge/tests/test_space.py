@@ -334,7 +334,7 @@ class TestFilling(SpaceCase):
         self.assertEqual(space.vector_count, 4)
         self.assertFalse(space.last_error)
 
-    # -- indexes ---------------------------------------------------------------------
+    # -- indexes -----------------------------------------------------------------
 
     def test_indexes_are_built_when_worth_it(self):
         space = self.make_space(state="active")
@@ -517,7 +517,7 @@ class TestSpaces(SpaceCase):
             space.model_id = self.hash  # of 512
         space.model_id = self.make_model("fits", 32)
 
-    # -- who may ---------------------------------------------------------------------
+    # -- who may -----------------------------------------------------------------
 
     def test_administrators_alone(self):
         viewer = new_test_user(self.env, "looks_on", groups="steward.group_viewer")
@@ -553,7 +553,7 @@ class TestSpaces(SpaceCase):
         with self.assertRaises(Refused):
             self.old.action_pause()
 
-    # -- what one sees ---------------------------------------------------------------
+    # -- what one sees -----------------------------------------------------------
 
     def test_counts(self):
         space = self.other()
@@ -581,7 +581,9 @@ class TestSpaces(SpaceCase):
         )
         space = self.other(model_id=model.id)
         self.assertIn("nobody knows the price", space.estimate)
-        self.env["steward.price"].create({"model_name": "embed-far", "rate_input": 10**6})
+        self.env["steward.price"].create(
+            {"model_name": "embed-far", "rate_input": 10**6}
+        )
         space.invalidate_recordset()
         self.assertIn("some $", space.estimate)
         self.assertIn("free of charge", self.other(name="Free").estimate)
@@ -595,16 +597,14 @@ class TestSpaces(SpaceCase):
         with questions:
             new.action_compare()
         self.assertIn("2 recent questions, 100 % are the same", new.comparison)
-        nobody = patch.object(
-            type(self.spaces), "_recent_questions", lambda _self: []
-        )
+        nobody = patch.object(type(self.spaces), "_recent_questions", lambda _self: [])
         with nobody:
             new.action_compare()
         self.assertIn("Nobody has searched yet", new.comparison)
         with self.assertRaises(Invalid):
             self.old.action_compare()
 
-    # -- without the extension -------------------------------------------------------
+    # -- without the extension ---------------------------------------------------
 
     def test_without_the_extension(self):
         self.passages.document_id.chunk_ids.invalidate_recordset()

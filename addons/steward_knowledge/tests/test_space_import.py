@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 from odoo.addons.steward.exceptions import Invalid
 from odoo.exceptions import AccessError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import new_test_user, tagged
 
 from ..kernel import foreign_vectors
 from ..models import steward_space_import
@@ -101,8 +101,8 @@ class TestImport(SpaceCase):
         self.assertEqual((space.imported_count, space.rejected_count), (2, 3))
         told = space.import_report.splitlines()
         self.assertEqual(told[0], "Line 2: it is no JSON.")
-        self.assertEqual(told[1], "Line 4: it has no text.")
-        self.assertEqual(told[2], "Line 3: 2 dimensions instead of 8.")
+        self.assertEqual(told[1], "Line 3: 2 dimensions instead of 8.")
+        self.assertEqual(told[2], "Line 4: it has no text.")
 
     def test_reports_have_an_end(self):
         rows = [point(0, unit(0)), *({"id": n} for n in range(300))]
@@ -138,12 +138,9 @@ class TestImport(SpaceCase):
         self.assertEqual(source.document_count, 3)
 
     def test_csv_and_its_ending(self):
-        with Form(self.env["steward.vector.import"].with_user(self.admin)) as form:
-            form.file = base64.b64encode(b'id,content,embedding\n1,One,"[1,0]"\n')
-            form.file_name = "table.CSV"
-            self.assertEqual(form.kind, "csv")
-            form.name = "Old"
-        form.record.action_import()
+        table = b'id,content,embedding\n1,One,"[1,0]"\n'
+        self.upload(data=table, name="table.CSV")
+        self.assertEqual(self.jobs[0][1][1], "csv")
         self.run_jobs()
         self.assertEqual(self.space().vector_count, 1)
 

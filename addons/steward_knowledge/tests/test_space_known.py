@@ -20,9 +20,7 @@ class TestKnown(SpaceCase):
             (8, "Where is the stock of a product?"),
             (9, " "),
         ]
-        self.patch(
-            type(self.spaces), "_known_questions", lambda _space: self.questions
-        )
+        self.patch(type(self.spaces), "_known_questions", lambda _space: self.questions)
 
     def test_alike(self):
         found = self.space._known("how do I confirm a quotation")
