@@ -29,3 +29,4 @@ from . import test_search_case
 from . import test_search_evaluation
 from . import test_search_page
 from . import test_search_report
+from . import test_search_screen

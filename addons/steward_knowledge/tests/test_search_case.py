@@ -183,6 +183,7 @@ class TestGate(CaseKit):
         cls.env["steward.space"].search([("state", "=", "active")])._write_own(
             {"state": "ready"}
         )
+        cls.env.flush_all()  # there is one in use, not two
         cls.space, cls.other = cls.env["steward.space"]._create_own(
             [
                 {

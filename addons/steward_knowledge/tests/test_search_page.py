@@ -77,7 +77,7 @@ class TestSearchPage(AnswersCase):
         self.assertNotIn("marked", self.as_user(self.page).reading(2**31 - 1))
 
     def test_a_document_that_is_gone_can_still_be_read(self):
-        self.page.active = False
+        self.page._write_own({"active": False})
         self.assertTrue(self.as_user(self.page).reading()["archived"])
 
     def test_a_long_document_is_shown_around_the_passage(self):

@@ -4,20 +4,17 @@ import { advanceTime, animationFrame, Deferred, mockDate } from "@odoo/hoot-mock
 import { defineMailModels } from "@mail/../tests/mail_test_helpers";
 import {
     getService,
-    makeMockEnv,
     makeServerError,
     mountWithCleanup,
     onRpc,
     patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
 import { router } from "@web/core/browser/router";
-import { getDefaultConfig } from "@web/views/view";
 import { WebClient } from "@web/webclient/webclient";
 import { piecesOf } from "@steward_knowledge/search/passage";
 import { PAUSE, quoted, SETTLED } from "@steward_knowledge/search/searcher";
 import { SearchPage } from "@steward_knowledge/search/search_page";
 import { QuickSearch } from "@steward_knowledge/search/quick_search";
-import { ReadingPage } from "@steward_knowledge/reading/reading_page";
 
 defineMailModels();
 
@@ -41,12 +38,13 @@ const RESULT = {
 const RECORD = { ...RESULT, document_id: 8, title: "Pat", url: undefined, model: "res.partner", record: 5 };
 
 /** What the server answers, and what it was asked. */
-let answer, asked, told;
+let answer, asked, told, addresses;
 
 beforeEach(() => {
     mockDate("2026-03-04 12:30:00");
     asked = [];
     told = [];
+    addresses = [];
     answer = () => ({
         results: [RESULT, RECORD],
         total: 2,
@@ -70,17 +68,20 @@ beforeEach(() => {
     }
 });
 
-async function mountAction(Action, props) {
-    await makeMockEnv({ config: getDefaultConfig() });
-    return mountWithCleanup(Action, { props: { action: {}, ...props } });
-}
-async function openPage(props = {}) {
-    const page = await mountAction(SearchPage, {
-        updateActionState: (state) => expect.step(JSON.stringify(state)),
-        ...props,
-    });
+async function openAction(tag, props = {}) {
+    await mountWithCleanup(WebClient);
+    const action = { type: "ir.actions.client", tag, name: "Knowledge" };
+    await getService("action").doAction(action, { props });
     await animationFrame();
-    return page;
+}
+async function openPage() {
+    patchWithCleanup(SearchPage.prototype, {
+        keepAddress() {
+            super.keepAddress();
+            addresses.push(JSON.parse(JSON.stringify(this.address)));
+        },
+    });
+    await openAction("steward.knowledge_search");
 }
 async function write(words) {
     await click(".o_steward_field input");
@@ -214,17 +215,17 @@ describe("search page", () => {
         await search("pay");
         // a facet with one value is no choice
         expect(queryAllTexts(".o_steward_chip[data-facet=version]")).toEqual([]);
-        expect(queryAllTexts(".o_steward_chip[data-facet=source]")).toEqual(["Handbook 5", "Forum 2"]);
-        expect.verifySteps(['{"q":"pay"}']);
+        expect(queryAllTexts(".o_steward_chip[data-facet=source]")).toEqual(["Handbook5", "Forum2"]);
+        expect(addresses.at(-1)).toEqual({ q: "pay" });
         await click(".o_steward_chip[data-facet=source]:eq(1)");
         await animationFrame();
         expect(asked.at(-1).filters).toEqual({ source: 4 });
-        expect.verifySteps(['{"q":"pay","source":4}']);
+        expect(addresses.at(-1)).toEqual({ q: "pay", source: 4 });
         await click(".o_steward_chip[data-facet=age]:first");
         await animationFrame();
         expect(asked.at(-1).filters.source).toBe(4);
         expect(asked.at(-1).filters.since).toMatch(/^2026-02-2/);
-        expect.verifySteps(['{"q":"pay","source":4,"age":"week"}']);
+        expect(addresses.at(-1)).toEqual({ q: "pay", source: 4, age: "week" });
     });
 
     test("the address is understood", async () => {
@@ -240,9 +241,7 @@ describe("search page", () => {
         patchWithCleanup(getService("action"), {
             doAction: (action, options) => expect.step([action, options?.props]),
         });
-        expect.verifySteps([]);
         await search("pay");
-        expect.verifySteps(['{"q":"pay"}']);
         await press("ArrowDown");
         expect(".o_steward_result_title:first").toBeFocused();
         await press("ArrowDown");
@@ -260,7 +259,7 @@ describe("search page", () => {
         expect(".o_steward_field input").toHaveValue("");
         expect(".o_steward_result").toHaveCount(0);
         expect(".o_steward_welcome").toHaveCount(1);
-        expect.verifySteps(["{}"]);
+        expect(addresses.at(-1)).toEqual({});
     });
 
     test("slash leads to the field", async () => {
@@ -340,7 +339,10 @@ describe("search page", () => {
         answer = () => {
             throw makeServerError({ message: "It broke" });
         };
-        await search("pay back");
+        await click(".o_steward_field input");
+        await fill("s", { confirm: false });
+        await advanceTime(PAUSE);
+        await animationFrame();
         expect(queryText(".o_steward_search_error span")).toBe("It broke");
         expect(".o_steward_result").toHaveCount(2);
         answer = usual;
@@ -433,7 +435,7 @@ describe("reading page", () => {
             expect.step([args[0], kwargs.passage]);
             return document;
         });
-        await mountAction(ReadingPage, { resId: 7, passage: 70 });
+        await openAction("steward.knowledge_read", { resId: 7, passage: 70 });
         await animationFrame();
     }
     test("text is shown as text, and the passage is marked", async () => {
@@ -455,7 +457,7 @@ describe("reading page", () => {
         onRpc("steward.document", "reading", () => {
             throw makeServerError({ message: "You may not." });
         });
-        await mountAction(ReadingPage, { resId: 7 });
+        await openAction("steward.knowledge_read", { resId: 7 });
         expect(queryText(".alert p")).toBe("You may not.");
         expect(queryFirst(".o_steward_reading_text")).toBe(null);
     });

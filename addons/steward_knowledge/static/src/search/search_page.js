@@ -42,7 +42,11 @@ export class SearchPage extends Component {
         this.choose = this.choose.bind(this);
         useSetupAction({
             getGlobalState: () => ({
-                search: { query: this.state.query, chosen: { ...this.ui.chosen } },
+                search: {
+                    query: this.state.query,
+                    chosen: { ...this.ui.chosen },
+                    logId: this.state.logId,
+                },
             }),
         });
         onWillStart(async () => {
@@ -76,7 +80,7 @@ export class SearchPage extends Component {
         Object.assign(this.ui.chosen, asked.chosen);
         this.state.filters = this.filters;
         if (this.state.query) {
-            this.searcher.ask();
+            this.searcher.ask({ live: Boolean(asked.logId), logId: asked.logId });
         }
     }
     get filters() {
@@ -87,12 +91,15 @@ export class SearchPage extends Component {
         }
         return filters;
     }
-    keepAddress() {
+    get address() {
         const address = { q: this.state.query || undefined };
         for (const name of [...Object.keys(FACETS), "age"]) {
             address[name] = this.ui.chosen[name];
         }
-        this.props.updateActionState?.(address);
+        return address;
+    }
+    keepAddress() {
+        this.props.updateActionState?.(this.address);
     }
     /** Choose a value of a facet, or no longer. */
     choose(name, value) {

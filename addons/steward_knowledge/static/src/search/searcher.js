@@ -68,8 +68,12 @@ export function useSearcher(limit, onAsked = () => {}) {
         onAsked(state);
     }
 
-    /** Ask now. */
-    async function ask({ live = false, offset = 0 } = {}) {
+    /**
+     * Ask now.
+     *
+     * @param {number} [logId] of the same question, which is kept already
+     */
+    async function ask({ live = false, offset = 0, logId } = {}) {
         stop();
         if (!state.query.trim()) {
             return clear();
@@ -89,11 +93,11 @@ export function useSearcher(limit, onAsked = () => {}) {
                 answer.results = [...state.answer.results, ...answer.results];
             }
             Object.assign(state, { answer, asked, error: "" });
-            state.logId = offset ? state.logId : answer.log_id;
             if (!offset) {
-                kept = answer.log_id && Promise.resolve(answer.log_id);
+                state.logId = answer.log_id ?? logId;
+                kept = state.logId && Promise.resolve(state.logId);
             }
-            if (live) {
+            if (live && !kept) {
                 settling = browser.setTimeout(keep, SETTLED);
             }
         } catch (error) {
