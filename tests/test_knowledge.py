@@ -75,8 +75,9 @@ class Knowledge:
         self.numbers[login] = number
         self.keys[login] = self.server.make_key(login, PASSWORD)
 
-    def set_param(self, key, value):
-        self.call("ir.config_parameter", "set_param", key=key, value=value)
+    def add_param(self, key, value):
+        values = {"key": key, "value": value}
+        self.call("ir.config_parameter", "create", vals_list=[values])
 
     def xmlrpc(self, by, method, *arguments, **named):
         address = f"{self.server.url}/xmlrpc/2/object"
@@ -114,7 +115,7 @@ def knowledge(settings, databases):
         server = Odoo(settings, databases, database, env=CHANNELS).start()
         try:
             knowledge = Knowledge(server)
-            knowledge.set_param("steward.http.allowed_networks", "127.0.0.1")
+            knowledge.add_param("steward.http.allowed_networks", "127.0.0.1")
             knowledge.add_user("robot", "base.group_user", "steward.group_agent")
             knowledge.add_user("emma", "base.group_user")
             yield knowledge
