@@ -47,7 +47,8 @@ class StewardDocument(models.Model):
     )
 
     _text_hash_idx = models.Index("(text_hash) WHERE text_hash IS NOT NULL")
-    _signature_idx = models.Index("USING gin (signature)")
+    # what is put off into a pending list is read whole by each lookup of a harvest
+    _signature_idx = models.Index("USING gin (signature) WITH (fastupdate = off)")
 
     def write(self, vals):
         if "topic_id" in vals and "topic_by" not in vals:
