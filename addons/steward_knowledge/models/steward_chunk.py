@@ -39,7 +39,7 @@ class StewardChunk(models.Model):
                 ADD COLUMN IF NOT EXISTS dictionary varchar,
                 ADD COLUMN IF NOT EXISTS length integer;
             CREATE INDEX IF NOT EXISTS steward_chunk_tsv_idx
-                ON steward_chunk USING gin (tsv);
+                ON steward_chunk USING gin (tsv) WITH (fastupdate = off);
             ALTER TABLE steward_document
                 ADD COLUMN IF NOT EXISTS lexical_length integer;
             """
