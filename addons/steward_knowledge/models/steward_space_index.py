@@ -1,11 +1,12 @@
 import logging
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import NamedTuple
 
 import psycopg2
 
 from odoo import api, models
 from odoo.addons.steward.const import CHANNEL_HEAVY
+from odoo.addons.steward.exceptions import Locked
 from odoo.sql_db import connection_info_for
 from odoo.tools import SQL
 
@@ -130,7 +131,8 @@ class StewardSpace(models.Model):
             _logger.warning("the index %s could not be built: %s", name, error)
             return
         if built:
-            with self._own_transaction() as cr:
+            # somebody holds the row: `_cron_tend` finds the index
+            with suppress(Locked), self._own_transaction() as cr:
                 own = self.with_env(self.env(cr=cr)).exists()
                 own._write_own({"has_index": True})
 

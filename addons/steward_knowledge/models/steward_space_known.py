@@ -35,11 +35,9 @@ class StewardSpace(models.Model):
 
         Called every few minutes in each worker. At most 4,000 of them count.
         """
-        cases = self.env.get("steward.search.case")
-        if cases is None:
-            return []
         # sudo: steward.search.case - compared, and shown by whoever may read them
-        return [(case.id, case.query) for case in cases.sudo().search([], limit=MOST)]
+        cases = self.env["steward.search.case"].sudo().search([], limit=MOST)
+        return [(case.id, case.query) for case in cases]
 
     def _signatures(self, facts):
         place = (self.env.cr.dbname, facts.id)

@@ -30,6 +30,12 @@ class StewardSpace(models.Model):
     estimate = fields.Char("What it takes", compute="_compute_estimate")
     has_previous = fields.Boolean(compute="_compute_has_previous")
     comparison = fields.Text(readonly=True, copy=False)
+    override_reason = fields.Char(
+        string="Use it all the same",
+        copy=False,
+        tracking=True,
+        help="Why, when the test questions say that it finds worse.",
+    )
 
     # -- computes ----------------------------------------------------------------
 
@@ -176,12 +182,27 @@ class StewardSpace(models.Model):
     def action_activate(self) -> dict:
         """Let this space serve all searches from now on; the other one stays ready.
 
-        Administrators only.
+        Administrators only. Refused when the test questions say that it finds worse,
+        unless a reason is given.
 
         :return: a notification
         """
         self.ensure_one()
         self.check_access("write")
+        self._refuse_unfinished()
+        judged = self.env["steward.search.case"]._check_change(
+            self, reason=self.override_reason
+        )
+        self._serve()
+        return self._told(
+            self.env._(
+                "Searches go by %(name)s now. %(judged)s",
+                name=self.name,
+                judged=judged["sentence"],
+            )
+        )
+
+    def _refuse_unfinished(self):
         self._refuse_without_embedder()
         if self.state == "building" or self.is_paused or self._missing(limit=1):
             raise Refused(
@@ -193,8 +214,6 @@ class StewardSpace(models.Model):
                     passages=self.passage_count,
                 )
             )
-        self._serve()
-        return self._told(self.env._("Searches go by %(name)s now.", name=self.name))
 
     def action_go_back(self) -> dict:
         """Let the space serve again that did before this one.
@@ -207,7 +226,11 @@ class StewardSpace(models.Model):
         previous = self._previous()
         if not previous:
             raise Invalid(self.env._("There is no space to go back to."))
-        return previous.action_activate()
+        previous._refuse_unfinished()
+        previous._serve()  # whatever test questions say: it served before
+        return self._told(
+            self.env._("Searches go by %(name)s again.", name=previous.name)
+        )
 
     def _serve(self):
         """Switch, in one transaction: there is always one space in use."""
@@ -271,20 +294,20 @@ class StewardSpace(models.Model):
     def _compare(self, other):
         """Say in sentences how this space does beside another one."""
         lines = []
-        cases = self.env.get("steward.search.case")
-        if cases is not None and cases.search_count([], limit=1):
-            ours, theirs = cases._evaluate(self), cases._evaluate(other)
+        cases = self.env["steward.search.case"]
+        ours, theirs = cases._evaluate(self), cases._evaluate(other)
+        if ours["cases"] and theirs["cases"]:
             lines += [
                 self.env._(
-                    "%(metric)s: %(ours)s here, %(theirs)s in use",
-                    metric=metric,
-                    ours=f"{ours[metric]:.3f}",
-                    theirs=f"{theirs[metric]:.3f}",
+                    "%(metric)s on %(cases)s test questions: %(ours)s here,"
+                    " %(theirs)s in use",
+                    metric=label,
+                    cases=ours["cases"],
+                    ours=f"{ours[name]:.3f}",
+                    theirs=f"{theirs[name]:.3f}",
                 )
-                for metric in ours.keys() & theirs.keys()
-                if isinstance(ours[metric], float)
+                for name, label in self._metrics().items()
             ]
-            lines.sort()
         questions = self._recent_questions()
         if not questions:
             return [*lines, self.env._("Nobody has searched yet: nothing to compare.")]
@@ -311,11 +334,20 @@ class StewardSpace(models.Model):
             ),
         ]
 
+    @api.model
+    def _metrics(self):
+        return {
+            "ndcg": self.env._("Order of the right ones (nDCG@10)"),
+            "recall": self.env._("Found among the first ten (recall@10)"),
+            "zero": self.env._("Nothing found"),
+        }
+
     def _recent_questions(self):
         """What people searched for lately, each once."""
-        log = self.env.get("steward.search.log")
-        if log is None:
-            return []
         # sudo: steward.search.log - compared, and shown to nobody
-        rows = log.sudo().search([("query", "!=", False)], order="id desc", limit=500)
+        rows = (
+            self.env["steward.search.log"]
+            .sudo()
+            .search([("query", "!=", False)], order="id desc", limit=500)
+        )
         return list(dict.fromkeys(rows.mapped("query")))[:COMPARED]

@@ -653,3 +653,26 @@ class TestSpaces(SpaceCase):
         self.assertEqual(look()[0], health.OK)
         self.old._write_own({"state": "ready"})
         self.assertEqual(look()[0], health.DEGRADED)
+
+    def test_the_test_questions_have_a_say(self):
+        new = self.make_space(name="Worse")
+        new._job_fill()
+        check = type(self.env["steward.search.case"])._check_change
+        asked = []
+
+        def refuse(_cases, space, reason=None):
+            asked.append((space, reason))
+            if not reason:
+                raise Refused("It finds worse.")
+            return {"sentence": "It finds worse."}
+
+        with patch.object(
+            type(self.env["steward.search.case"]), check.__name__, refuse
+        ):
+            with self.assertRaises(Refused):
+                new.action_activate()
+            new.override_reason = "Cheaper by far"
+            new.action_activate()
+            new.action_go_back()  # nobody is asked
+        self.assertEqual(asked, [(new, False), (new, "Cheaper by far")])
+        self.assertEqual(self.spaces._active(), self.old)
