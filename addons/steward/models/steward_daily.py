@@ -149,22 +149,25 @@ class StewardDaily(models.Model):
         self._finish()
 
     def _do(self, name, title, method):
-        began = monotonic()
+        began, waits = monotonic(), False
         part = {"name": name, "title": title, "state": "done", "lines": []}
         try:
             with self.env.cr.savepoint():
-                part["lines"] = [str(line) for line in method(self) or ()]
-        except Later:
-            if fields.Datetime.now() - self.create_date < WAIT_AT_MOST:
-                self._enqueue(LOOK_AGAIN)
-                return
-            part["state"] = "failed"
-            part["lines"] = [self.env._("It takes longer than a night.")]
+                try:
+                    part["lines"] = [str(line) for line in method(self) or ()]
+                except Later:  # what it has started stays
+                    waits = True
         except Exception as error:  # noqa: BLE001 - the other parts do their work
             failure = converted(error)
             part["state"] = "failed"
             part["lines"] = [failure.sentence]
             _logger.warning("daily round, %s: %s", name, failure.sentence)
+        if waits:
+            if fields.Datetime.now() - self.create_date < WAIT_AT_MOST:
+                self._enqueue(LOOK_AGAIN)
+                return
+            part["state"] = "failed"
+            part["lines"] = [self.env._("It takes longer than a night.")]
         part["seconds"] = round(monotonic() - began, 1)
         self._write_own({"parts": [*(self.parts or ()), part]})
         self._enqueue()

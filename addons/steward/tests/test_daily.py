@@ -70,9 +70,10 @@ class TestDaily(StewardCase):
     def test_a_part_may_wait(self):
         asked = []
 
-        def slow(_daily):
+        def slow(daily):
             asked.append(1)
             if len(asked) < 3:
+                daily.env["res.partner"].create({"name": "Begun"})
                 raise Later
             return ["At last."]
 
@@ -81,6 +82,8 @@ class TestDaily(StewardCase):
         self.assertEqual(
             [part["lines"] for part in daily.parts], [["At last."], ["After it."]]
         )
+        begun = self.env["res.partner"].search_count([("name", "=", "Begun")])
+        self.assertEqual(begun, 2)  # what it begins is not taken back
 
     def test_not_for_ever(self):
         def never(_daily):

@@ -37,5 +37,6 @@ from . import steward_search_evaluation
 from . import steward_search_report
 from . import steward_space_quality
 from . import res_config_settings_quality
+from . import steward_daily
 from . import steward_dashboard
 from . import steward_status

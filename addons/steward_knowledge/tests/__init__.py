@@ -1,3 +1,4 @@
+from . import test_daily
 from . import test_document
 from . import test_space
 from . import test_kernel_extract
