@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from unittest.mock import patch
 
-from harness import Row, alternate, environment, report
+from harness import Row, environment, report
 
 DOCUMENTS = 600
 PAGES = 80  # of HTML
@@ -87,12 +87,18 @@ def reading(pages):
         for page in sent:
             trafilatura.extract(page, fast=True, output_format="markdown")
 
-    mine, base = (len(sent) / s for s in alternate(ours, bare, 3))
+    spent = {ours: [], bare: []}
+    for _round in range(3):
+        for way, kept in spent.items():
+            began = time.process_time()
+            way()
+            kept.append(time.process_time() - began)
+    mine, base = (len(sent) / min(spent[way]) for way in (ours, bare))
     return [
         Row(
             "pages read",
             *(mine, "/s", base, base / mine),
-            ">= 60/s a core; bare: trafilatura",
+            ">= 60/s of CPU; bare: trafilatura",
             mine >= 60,
         )
     ]
@@ -135,7 +141,7 @@ def duplicates(env, pages):
     owner = np.repeat(np.arange(len(texts)), [len(each) for each in shingles])[order]
     shared = {}
     for group in np.split(owner, np.flatnonzero(np.diff(flat)) + 1):
-        if 1 < len(group) <= 60:
+        if len(group) > 1:
             for pair in combinations(sorted(group.tolist()), 2):
                 shared[pair] = shared.get(pair, 0) + 1
     sizes = [len(each) for each in shingles]
@@ -210,17 +216,17 @@ def pipeline(env, pages):
     env["steward.document"]._take(source, drafts[:20])["documents"]._process()
     drafts = drafts[20:]
     with patch.object(model, "_make_vectors"):
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         for at in range(0, len(drafts), 50):
             taken = env["steward.document"]._take(source, drafts[at : at + 50])
             taken["documents"]._process()
             env.flush_all()
             env.invalidate_all()
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     states = env["steward.document"]._read_group(
         [("source_id", "=", source.id)], ["state"], ["__count"]
     )
-    print(f"    {dict(states)}")
+    print(f"    {dict(states)}; {len(drafts) / cpu:.0f}/s of this process's own CPU")
     rate = len(drafts) / seconds
     began = time.perf_counter()
     for at in range(0, len(drafts), 50):

@@ -201,7 +201,7 @@ class StewardDocument(models.Model):
 
     def _by_readers(self):
         """Group these documents with all sources that the same people may read."""
-        sources = self.env["steward.source"].search([])
+        sources = self.env["steward.source"].search([("active", "=", True)])
         alike = sources.grouped(
             lambda source: (source.company_id, tuple(sorted(source.group_ids.ids)))
         )

@@ -204,7 +204,7 @@ class StewardTopic(models.Model):
     @api.model
     def _cron_learn(self):
         """Learn from the documents that came, and from what people corrected."""
-        self.search([])._learn()
+        self.search([("active", "=", True)])._learn()
 
     # -- applying rules to what is there ---------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from unittest.mock import patch
 
+from ..models import steward_document_pipeline
 from .common import KnowledgeCase
 
 
@@ -10,6 +11,10 @@ class PipelineCase(KnowledgeCase):
 
     def setUp(self):
         super().setUp()
+        # a slow machine does not cut jobs into several
+        patcher = patch.object(steward_document_pipeline, "SLICE", 3_600)
+        patcher.start()
+        self.addCleanup(patcher.stop)
         model = self.env.registry["steward.document"]
         self.cut, self.dropped, self.embedded = [], [], []
 

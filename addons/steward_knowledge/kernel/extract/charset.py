@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from contextlib import suppress
 from typing import Final
 
 _MARKS: Final = (
@@ -36,15 +37,9 @@ def decoded(content: bytes, content_type: str = "") -> str:
             return content.decode(name, "replace").lstrip("\ufeff")
     if name := _wide(content[:_SAMPLE]):
         return content.decode(name, "replace")
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        pass
-    for name in _declared(content, content_type):
-        try:
+    for name in ("utf-8", *_declared(content, content_type)):
+        with suppress(UnicodeError):
             return content.decode(name)
-        except UnicodeError:
-            continue
     return content.decode(_guessed(content[:_SAMPLE]), "replace")
 
 

@@ -67,7 +67,7 @@ def rst(text: str) -> Extracted:
     ```
     """
     reader = _Reader()
-    blocks = reader.read(text.expandtabs(4).split("\n"))
+    blocks = reader.blocks_of(text.expandtabs(4).split("\n"))
     return Extracted("\n\n".join(blocks), reader.title)
 
 
@@ -78,7 +78,7 @@ class _Reader:
         self.styles: list[str] = []
         self.title = ""
 
-    def read(self, lines: list[str], depth: int = 0) -> list[str]:
+    def blocks_of(self, lines: list[str], depth: int = 0) -> list[str]:
         """Return lines as blocks of Markdown."""
         if depth > 20:
             return ["\n".join(lines)]
@@ -140,7 +140,7 @@ class _Reader:
             return [fence("\n".join(body), argument.strip())] if any(body) else []
         if name in _DROPPED:
             # the caption of a figure
-            return self.read(body, depth + 1) if name == "figure" else []
+            return self.blocks_of(body, depth + 1) if name == "figure" else []
         if name == "list-table":
             return [_caption(argument), _list_table(body)]
         if name == "csv-table":
@@ -148,14 +148,14 @@ class _Reader:
         if name in _ADVICE:
             head = argument if name == "admonition" else name.capitalize()
             inner = "\n\n".join(
-                self.read(
+                self.blocks_of(
                     [*([argument] * (name != "admonition")), "", *body], depth + 1
                 )
             )
             quoted = "\n".join(f"> {each}".rstrip() for each in inner.split("\n"))
             return [f"> **{_inline(head)}**\n{quoted}"]
         title = [f"**{_inline(argument)}**"] if argument and name != "tabs" else []
-        return [*title, *self.read(body, depth + 1)]
+        return [*title, *self.blocks_of(body, depth + 1)]
 
     def _paragraph(
         self, lines: list[str], at: int, blocks: list[str], depth: int
