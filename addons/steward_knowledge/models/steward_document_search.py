@@ -1,7 +1,7 @@
 import logging
 import time
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg2
@@ -13,7 +13,7 @@ from odoo.tools import SQL
 
 from ..kernel import question, ranking
 from ..kernel.postings import as_sparsevec, phrase, quoted
-from ..kernel.words import tokens
+from ..kernel.words import read, tokens
 from . import steward_term as terms
 
 _logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 LIMIT = 50  # results at once, at most
 POOL = 200  # passages by their words, and the depth of the list
 NEAREST = 100  # passages by their vectors
-PAGES = 60  # that are looked at closely
+PAGES = 50  # that are looked at closely
 WIDER = 8  # times the pool, where too few of it may be read
 HOLDING = 5_000  # passages that hold the rarest words: where the pool comes from
 FEW_HOLDING = 1_500  # the same without pgvector
@@ -44,6 +44,7 @@ class Search:
         self.holding: list[tuple[int, str]] = []  # passages, lexeme: rarest first
         self.lexemes: dict[str, str] = {}  # lexeme -> the word it comes from
         self.stems: dict[str, Any] = {}
+        self.known: dict[str, str | None] = {}  # word of a passage -> word asked
         self.exact: list[tuple[str, float]] = []  # tsquery, what it counts
         self.averages = (1.0, 1.0)
         self.passages = 0
@@ -327,7 +328,8 @@ class StewardDocument(models.Model):
         with self._bounded():
             # who may read nearly all is served quickest without asking beforehand
             narrow = not search.filters.is_true()
-            for wider, among in ((1, narrow), (1, True), (WIDER, True)):
+            ways = dict.fromkeys(((1, narrow), (1, True), (WIDER, True)))
+            for wider, among in ways:
                 pages = self._pages(search, POOL * wider, NEAREST * wider, among)
                 if len(pages) >= wanted or not search.truncated:
                     break
@@ -351,8 +353,7 @@ class StewardDocument(models.Model):
             yield
         finally:
             # nothing was written: going back brings the settings back, too
-            cr.execute("ROLLBACK TO SAVEPOINT steward_search")
-            cr.execute("RELEASE SAVEPOINT steward_search")
+            cr.execute("ROLLBACK TO SAVEPOINT steward_search; RELEASE steward_search")
 
     def _query(self, query):
         self.env.cr.execute(query, log_exceptions=False)
@@ -550,15 +551,24 @@ class StewardDocument(models.Model):
         return list(chosen)[:PAGES]
 
     def _passages_of(self, search, pages):
-        """Return each passage of these pages: its page, its score, what it holds."""
-        checks = [SQL("c.tsv @@ %s::tsquery", query) for query, _n in search.exact]
+        """Return each page with its passages, their scores, and what is exact there."""
+        exact = [
+            SQL("CASE WHEN c.tsv @@ %s::tsquery THEN %s ELSE 0 END", query, counts)
+            for query, counts in search.exact
+        ]
         return self._query(
             SQL(
-                "SELECT c.id, c.document_id, %s, ARRAY[%s]::boolean[]"
-                " FROM steward_chunk c WHERE c.document_id = ANY(%s)"
-                " ORDER BY c.document_id, c.sequence LIMIT %s",
+                """
+                SELECT document_id, array_agg(id), array_agg(score), array_agg(exact)
+                FROM (
+                    SELECT c.id, c.document_id, (%s)::float AS score,
+                        (%s)::float AS exact
+                    FROM steward_chunk c WHERE c.document_id = ANY(%s)
+                    ORDER BY c.document_id, c.sequence LIMIT %s
+                ) passages GROUP BY document_id
+                """,
                 self._word_score(search) if search.idf else SQL("0"),
-                SQL(", ").join(checks),
+                SQL(" + ").join(exact) if exact else SQL("0"),
                 pages,
                 PASSAGES,
             )
@@ -578,31 +588,20 @@ class StewardDocument(models.Model):
         if not chosen:
             return {}
         cosines = self._cosines(search, chosen)
-        words, near = defaultdict(list), defaultdict(list)
-        best, bonus = {}, defaultdict(float)
-        passages = self._passages_of(search, chosen)
-        most = max((score for _c, _p, score, _h in passages), default=0) or 1
         weights = self._weights(search)
-        for chunk, page, score, holds in passages:
-            cosine = cosines.get(chunk)
-            words[page].append(score)
-            if cosine is not None:
-                near[page].append(cosine)
-            extra = sum(
-                n for held, (_q, n) in zip(holds, search.exact, strict=True) if held
-            )
-            bonus[page] = max(bonus[page], extra)
-            fit = weights[0] * score / most + weights[1] * (cosine or 0.0) + extra
-            if page not in best or fit > best[page][0]:
-                best[page] = fit, chunk, score, cosine
-        scores = {
-            page: ranking.Scores(
-                max(words[page]),
-                pages[page]["page_words"] or ranking.pooled(words[page]),
-                near[page],
-            )
-            for page in best
-        }
+        passages = self._passages_of(search, chosen)
+        most = max((max(row[2]) for row in passages), default=0) or 1
+        scores, best = {}, {}
+        for page, chunks, words, exact in passages:
+            near = [cosines[chunk] for chunk in chunks if chunk in cosines]
+            fits = [
+                weights[0] * word / most + weights[1] * cosines.get(chunk, 0.0) + extra
+                for chunk, word, extra in zip(chunks, words, exact, strict=True)
+            ]
+            place = fits.index(max(fits))
+            best[page] = chunks[place], words[place], max(exact)
+            page_words = pages[page]["page_words"] or ranking.pooled(words)
+            scores[page] = ranking.Scores(max(words), page_words, near)
         fused = ranking.fuse(scores, *weights)
         boost, half_life = self._freshness()
         now = fields.Datetime.now()
@@ -614,12 +613,12 @@ class StewardDocument(models.Model):
                 days = (now - known["date"]).total_seconds() / 86_400
                 fresh = ranking.freshness(days, boost, half_life)
             ranked[page] = {
-                "score": (score + bonus[page]) * fresh * known["authority"],
-                "chunk": best[page][1],
-                "words": best[page][2],
+                "score": (score + best[page][2]) * fresh * known["authority"],
+                "chunk": best[page][0],
+                "words": best[page][1],
                 "page_words": scores[page].page_words,
-                "cosine": best[page][3],
-                "exact": bonus[page],
+                "cosine": cosines.get(best[page][0]),
+                "exact": best[page][2],
                 "freshness": fresh,
                 "authority": known["authority"],
             }
@@ -684,6 +683,7 @@ class StewardDocument(models.Model):
                 [pages[page]["chunk"] for page in chosen],
             )
         )
+        self._learn_stems(search, " ".join(f"{row[2]} {row[3]}" for row in rows))
         topics = self._topic_names([row[-1] for row in rows if row[-1]])
         results = {}
         for row in rows:
@@ -726,34 +726,33 @@ class StewardDocument(models.Model):
     def _matches(self, search, text):
         """Yield the words of a text that were looked for: token, the word asked."""
         for token in tokens(text):
-            if token.whole:
-                forms = (token.word,)
-            else:
-                forms = {
-                    lexeme
-                    for stems in search.stems.values() or ({},)
-                    for lexeme in stems.get(token.word, (token.word,))
-                }
-            for form in forms:
-                if form in search.lexemes:
-                    yield token, search.lexemes[form]
-                    break
+            if token.word not in search.known:
+                search.known[token.word] = self._asked(search, token)
+            asked = search.known[token.word]
+            if asked:
+                yield token, asked
+
+    def _asked(self, search, token):
+        """Return the word of the question that a word is a form of."""
+        forms = {token.word}
+        if not token.whole:
+            for stems in search.stems.values():
+                forms.update(stems.get(token.word, ()))
+        return next((search.lexemes[f] for f in forms if f in search.lexemes), None)
 
     def _learn_stems(self, search, text):
-        words = {token.word for token in tokens(text) if not token.whole}
-        term = self.env["steward.term"]
-        search.stems = {name: term._stems(words, name) for name in search.stems}
+        words = {word for word, whole in read(text) if not whole}
+        for name in search.stems:
+            self.env["steward.term"]._stems(words, name)
 
     def _highlights(self, search, text):
         """Return where in the text the words stand: [[start, end], …]."""
-        self._learn_stems(search, text)
         return ranking.merged(
             (token.start, token.end) for token, _word in self._matches(search, text)
         )
 
     def _why(self, search, page, title, path, text):
         """Return why a result was found, in numbers and words."""
-        self._learn_stems(search, f"{path} {text}")
         headings = (path or "").removeprefix(title)
         parts = (("title", title), ("headings", headings), ("text", text))
         words = {
@@ -801,9 +800,9 @@ class StewardDocument(models.Model):
         not read is not told.
         """
         shown = {
-            token.word
+            word
             for row in results
-            for token in tokens(f"{row['path']} {row['text']}")
+            for word, _whole in read(f"{row['path']} {row['text']}")
         }
         return shown.issuperset(search.corrections.values())
 
@@ -811,10 +810,11 @@ class StewardDocument(models.Model):
         """Say why nothing was found, and nothing of what others may read."""
         if not search.filters.is_true():
             left = Search(search.asked, Domain.TRUE)
-            if self._ranked(left, 1):
-                return self.env._(
-                    "The filters leave nothing of what was found without them."
-                )
+            with suppress(psycopg2.errors.QueryCanceled):
+                if self._ranked(left, 1):
+                    return self.env._(
+                        "The filters leave nothing of what was found without them."
+                    )
         if not self.search_count([], limit=1):
             return self.env._("There is nothing yet that you may read.")
         return self.env._("Nothing that you may read fits. Try other words, or fewer.")
@@ -835,4 +835,4 @@ def _is_stop(word, stems, spoken):
 
 def _plain(text):
     """A text as phrases are compared: its words, with a blank between them."""
-    return " " + " ".join(t.word for t in tokens(text) if not t.whole) + " "
+    return " " + " ".join(word for word, whole in read(text) if not whole) + " "
