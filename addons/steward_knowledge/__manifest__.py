@@ -41,7 +41,6 @@
         "views/res_config_settings_search_views.xml",
         "views/res_config_settings_quality_views.xml",
         "wizard/steward_search_import_views.xml",
-        "wizard/steward_space_override_views.xml",
         "views/steward_search_views.xml",
         "views/steward_search_case_views.xml",
         "views/steward_search_evaluation_views.xml",

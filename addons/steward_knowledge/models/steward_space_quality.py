@@ -23,22 +23,9 @@ class StewardSpace(models.Model):
             weights = tuple(vals.get(name, space[name]) for name in WEIGHTS)
             now = tuple(space[name] for name in WEIGHTS)
             if weights != now and space.state == "active":
-                space._pass_gate(weights)
+                reason = vals.get("override_reason", space.override_reason)
+                self.env["steward.search.case"]._check_change(space, weights, reason)
         return super().write(vals)
-
-    def _serve(self):
-        # what served before is always a way back
-        if self._active() and self not in (self._active() | self._previous()):
-            self._pass_gate()
-        return super()._serve()
-
-    def _pass_gate(self, weights=None):
-        """Refuse what the test questions say is worse; or note why it is wanted."""
-        reason = self.env.context.get("steward_reason")
-        cases = self.env["steward.search.case"]
-        told = cases._check_change(self, weights, reason)
-        if reason:
-            self.message_post(body=f"{told['sentence']} {reason}")
 
     def action_evaluate(self) -> dict:
         """Ask all test questions with this space, whether it is in use or not.

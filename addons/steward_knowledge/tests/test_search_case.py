@@ -265,27 +265,13 @@ class TestGate(CaseKit):
         self.space.write({"weight_lexical": 0.5, "name": "Still"})
         self.assertFalse(self.asked, "nothing that counts was changed")
 
-    def test_another_space_is_used_only_if_it_is_no_worse(self):
+    def test_weights_for_the_worse_need_a_reason(self):
         self.answer_by(lambda trial: not trial)
-        other = self.other.with_user(self.users["administrator"])
-        with self.assertRaises(Refused), self.cr.savepoint():
-            other._serve()
-        self.assertEqual(self.space.state, "active")
-        wizards = self.env["steward.space.override"]
-        with self.assertRaises(AccessError):
-            wizards.with_user(self.users["operator"]).create({"reason": "x"})
-        self.patch(self.registry["steward.space"], "_missing", lambda *a, **o: 0)
-        wizard = wizards.with_user(self.users["administrator"]).with_context(
-            active_id=self.other.id
-        )
+        weights = {"weight_lexical": 0.9, "weight_vector": 0.1}
+        space = self.space.with_user(self.users["administrator"])
         with self.assertLogs(WARNS, "WARNING"):
-            wizard.create({"reason": "Cheaper by far"}).action_change()
-        self.assertEqual(self.other.state, "active")
-        self.assertIn("Cheaper by far", self.other.message_ids[:1].body)
-        # the way back is open, whatever the questions say
-        self.asked.clear()
-        self.other.action_go_back()
-        self.assertEqual((self.space.state, self.asked), ("active", []))
+            space.write({**weights, "override_reason": "Cheaper by far"})
+        self.assertEqual(self.space.weight_lexical, 0.9)
 
     def test_a_trial_is_nothing_that_a_caller_could_send(self):
         spaces = self.env["steward.space"]
