@@ -59,9 +59,7 @@ class StewardDashboard(models.AbstractModel):
                 part("ready", self.env._("Searchable"), "ready"),
                 part("under_way", self.env._("Under way"), *UNDER_WAY),
                 part("duplicate", self.env._("Duplicates"), "duplicate"),
-                part(
-                    "failed", self.env._("Failed"), "failed", status=health.DEGRADED
-                ),
+                part("failed", self.env._("Failed"), "failed", status=health.DEGRADED),
             ]
             if counts
             else [],

@@ -102,7 +102,9 @@ class StewardSearchCase(models.Model):
 
     def _documents_by_name(self, *names):
         """Return which documents have which name, of all that these cases name."""
-        wanted = sorted({line for case in self for n in names for line in lines(case[n])})
+        wanted = sorted(
+            {line for case in self for n in names for line in lines(case[n])}
+        )
         documents = self.env["steward.document"]
         if not wanted:
             return {}
@@ -135,7 +137,7 @@ class StewardSearchCase(models.Model):
             documents are not here is left out
         """
         # sudo: res.company - search is judged in all of them
-        companies = self.env["res.company"].sudo().search([])
+        companies = self.env["res.company"].sudo().search([])  # pylint: disable=no-search-all
         asker = self.with_user(SUPERUSER_ID).with_context(
             allowed_company_ids=companies.ids, steward_trial=trial
         )
@@ -174,7 +176,7 @@ class StewardSearchCase(models.Model):
         :return: ``{"cases", "ndcg", "mrr", "recall", "zero"}``; only ``{"cases": 0}``
             when nothing could be judged
         """
-        cases = self.search([]) if cases is None else cases
+        cases = self.search([]) if cases is None else cases  # pylint: disable=no-search-all
         return figures(cases._ask_all(self._trial(space, weights)))
 
     @api.model

@@ -212,7 +212,9 @@ class StewardSearchEvaluation(models.Model):
         total = metrics.summary(
             (
                 line.weight,
-                metrics.Score(line.rank, line.ndcg, line.mrr, line.recall, line.is_zero),
+                metrics.Score(
+                    line.rank, line.ndcg, line.mrr, line.recall, line.is_zero
+                ),
             )
             for line in self.line_ids
         )

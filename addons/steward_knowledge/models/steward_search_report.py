@@ -7,7 +7,9 @@ COLUMNS = [
 ]
 
 # words that differ by spaces, capitals or a question mark alone are one question
-NORMALISED = SQL(r"lower(regexp_replace(btrim(query, E' \t\n?!.,;:'), '\s+', ' ', 'g'))")
+NORMALISED = SQL(
+    r"lower(regexp_replace(btrim(query, E' \t\n?!.,;:'), '\s+', ' ', 'g'))"
+)
 
 
 class StewardSearchQuestion(models.Model):
@@ -98,8 +100,10 @@ class StewardSearchQuestion(models.Model):
             )
         )
         ids = [document_id for (document_id,) in rows]
-        return self.env["steward.document"].search([("id", "in", ids)]).mapped(
-            "external_id"
+        return (
+            self.env["steward.document"]
+            .search([("id", "in", ids)])
+            .mapped("external_id")
         )
 
 

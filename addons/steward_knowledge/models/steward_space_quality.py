@@ -23,7 +23,8 @@ class StewardSpace(models.Model):
             weights = tuple(vals.get(name, space[name]) for name in WEIGHTS)
             now = tuple(space[name] for name in WEIGHTS)
             if weights != now and space.state == "active":
-                self.env["steward.search.case"]._check_change(space, weights)
+                reason = vals.get("override_reason", space.override_reason)
+                self.env["steward.search.case"]._check_change(space, weights, reason)
         return super().write(vals)
 
     def action_evaluate(self) -> dict:

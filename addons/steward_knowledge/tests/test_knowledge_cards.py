@@ -24,8 +24,8 @@ class TestCards(AnswersCase):
                 {"company_ids": [(4, cls.company.id)], "company_id": cls.company.id}
             )
         sources = cls.env["steward.source"]
-        sources.search([("company_id", "=", False)]).company_id = (
-            cls.env.ref("base.main_company")
+        sources.search([("company_id", "=", False)]).company_id = cls.env.ref(
+            "base.main_company"
         )
         cls.source.company_id = cls.company
 
@@ -92,11 +92,14 @@ class TestCards(AnswersCase):
         self.searched("lost", hours=30, took_ms=100, verdict="useless")
         self.searched("lost", verdict="useful", took_ms=40, results=0, empty=True)
         cards = self.cards("searches", "search_typical", "search_slow", "search_useful")
-        self.assertEqual((cards["searches"]["value"], cards["searches"]["before"]), (4, 1))
+        self.assertEqual(
+            (cards["searches"]["value"], cards["searches"]["before"]), (4, 1)
+        )
         self.assertAlmostEqual(cards["search_typical"]["value"], 25)
         self.assertAlmostEqual(cards["search_slow"]["value"], 38.5)
         self.assertEqual(
-            (cards["search_useful"]["value"], cards["search_useful"]["before"]), (100, 0)
+            (cards["search_useful"]["value"], cards["search_useful"]["before"]),
+            (100, 0),
         )
 
     def test_what_found_nothing_is_for_operators(self):
@@ -114,7 +117,9 @@ class TestCards(AnswersCase):
         self.assertEqual(self.cards("search_zero", role="viewer")["rows"], [])
 
     def test_embeddings(self):
-        model = self.env["steward.model"].search([("can_embedding", "=", True)], limit=1)
+        model = self.env["steward.model"].search(
+            [("can_embedding", "=", True)], limit=1
+        )
         model.company_id = self.company
         self.env["steward.embedding.day"]._create_own(
             [

@@ -4,7 +4,6 @@ import json
 from odoo.addons.steward.exceptions import Invalid, Refused
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
-from odoo.tools import mute_logger
 
 from ..kernel import metrics
 from ..models.steward_search_case import Trial
@@ -191,6 +190,7 @@ class TestGate(CaseKit):
                     "model_id": model.id,
                     "dimensions": model.dimensions or 8,
                     "state": state,
+                    "is_paused": False,
                     "weight_lexical": 0.5,
                     "weight_vector": 0.5,
                 }
@@ -264,6 +264,14 @@ class TestGate(CaseKit):
         self.other.write({"weight_lexical": 0.9, "weight_vector": 0.1})
         self.space.write({"weight_lexical": 0.5, "name": "Still"})
         self.assertFalse(self.asked, "nothing that counts was changed")
+
+    def test_weights_for_the_worse_need_a_reason(self):
+        self.answer_by(lambda trial: not trial)
+        weights = {"weight_lexical": 0.9, "weight_vector": 0.1}
+        space = self.space.with_user(self.users["administrator"])
+        with self.assertLogs(WARNS, "WARNING"):
+            space.write({**weights, "override_reason": "Cheaper by far"})
+        self.assertEqual(self.space.weight_lexical, 0.9)
 
     def test_a_trial_is_nothing_that_a_caller_could_send(self):
         spaces = self.env["steward.space"]

@@ -16,7 +16,9 @@ class TestReport(AnswersCase):
             )
 
     def questions(self, role="operator"):
-        return self.env["steward.search.question"].with_user(self.users[role]).search([])
+        return (
+            self.env["steward.search.question"].with_user(self.users[role]).search([])
+        )
 
     def days(self, role="viewer"):
         return self.env["steward.search.day"].with_user(self.users[role]).search([])
@@ -70,7 +72,9 @@ class TestReport(AnswersCase):
     def test_other_companies_ask_for_themselves(self):
         self.searched("ours")
         main = self.env.ref("base.main_company")
-        self.users["employee"].write({"company_ids": [(4, main.id)], "company_id": main.id})
+        self.users["employee"].write(
+            {"company_ids": [(4, main.id)], "company_id": main.id}
+        )
         self.searched("theirs")
         self.assertEqual(self.questions().mapped("name"), ["ours"])
         self.assertEqual(sum(self.days().mapped("searches")), 1)
