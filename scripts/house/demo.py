@@ -153,7 +153,12 @@ def _harvest(env: Any, address: str, repository: Path) -> dict[str, float]:
         [
             {"name": SITE, "kind": "website", "url": address, **quick},
             {"name": REPOSITORY, "kind": "git", "url": str(repository)},
-            {"name": ITSELF, "kind": "structure", "page_limit": 20_000},
+            {
+                "name": ITSELF,
+                "kind": "structure",
+                "page_limit": 20_000,
+                "with_views": False,  # half of it all, and no question needs them
+            },
         ]
     )
     taken = {}
