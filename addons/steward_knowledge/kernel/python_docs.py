@@ -2,7 +2,7 @@ r"""What a Python file documents: its docstrings, or an Odoo addon's manifest.
 
 Nothing is imported or executed: the text is parsed.
 
->>> print(docstrings('"Adds up."\\ndef add(a, b=0):\\n    "Return a + b."', "sum.py"))
+>>> print(docstrings('"Adds up."\ndef add(a, b=0):\n    "Return a + b."', "sum.py"))
 # sum.py
 <BLANKLINE>
 Adds up.

@@ -98,6 +98,7 @@ def kind_of(content: bytes, content_type: str = "", url: str = "") -> str:
     'html'
     >>> kind_of(b"a,b", "application/octet-stream", "prices.csv")
     'csv'
+
     :raises Unreadable: for kinds that hold no text we could read
     """
     if b"%PDF-" in content[:1024]:
