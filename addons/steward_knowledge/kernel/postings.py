@@ -80,7 +80,7 @@ def quoted(lexeme: str) -> str:
     r"""Write a lexeme so that nothing in it is taken for syntax.
 
     >>> print(quoted("a'b\\c"))
-    'a''b\\\\c'
+    'a''b\\c'
     """
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
 
