@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 
 from odoo.tests import BaseCase
 
-from . import kernel_common  # noqa: F401
 from ..kernel.context import KINDS, LEAST, Item, assemble, cut, tokens_of
+from . import kernel_common  # noqa: F401
 
 words = st.text(st.sampled_from("abc défghij klm会計.,\n"), max_size=400)
 items = st.builds(Item, words, words, words)

@@ -45,7 +45,8 @@ class ResConfigSettings(models.TransientModel):
                 raise ValidationError(self.env._("There must be at least one day."))
 
     def set_values(self):
-        super().set_values()
+        done = super().set_values()
         if not self.steward_search_freshness:
             # Odoo would take it for no setting, and the default would come back
             self.env["ir.config_parameter"].set_param("steward.search.freshness", "0.0")
+        return done

@@ -56,7 +56,7 @@ class StewardDaily(models.Model):
         if failed:
             yield self.env._("%(count)s documents could not be read.", count=failed)
 
-    def _part_embed(self, daily):
+    def _part_embed(self, _daily):
         """Have all passages embedded; what cannot be is told, and not waited for."""
         spaces = self.env["steward.space"]
         waits = spaces.browse()
@@ -75,7 +75,7 @@ class StewardDaily(models.Model):
             waits._fill_later()
             raise Later
 
-    def _part_prune(self, daily):
+    def _part_prune(self, _daily):
         """Delete what has been gone at its source for long."""
         documents = self.env["steward.document"].with_context(active_test=False)
         old = documents.search(
@@ -113,7 +113,7 @@ class StewardDaily(models.Model):
                 cases=mine.case_count,
             )
 
-    def _part_coverage(self, daily):
+    def _part_coverage(self, _daily):
         """What came in since the last round, and of what we know most."""
         documents = self.env["steward.document"]
         ready = documents.search_count([("state", "=", "ready")])

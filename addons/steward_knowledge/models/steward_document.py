@@ -59,10 +59,8 @@ class StewardDocument(models.Model):
     def _compute_readable(self):
         domain = self._readable_domain()
         # sudo: steward.document - the domain is the reader's, and the rule asks it
-        readable = self.sudo().with_context(active_test=False)._search(
-            Domain("id", "in", self.ids) & domain
-        )
-        readable = set(readable)
+        documents = self.sudo().with_context(active_test=False)
+        readable = set(documents._search(Domain("id", "in", self.ids) & domain))
         for document in self:
             document.readable = document.id in readable
 
@@ -84,13 +82,26 @@ class StewardDocument(models.Model):
         for name in self._record_models():
             model = reader.env.get(name)
             if model is not None and model.has_access("read"):
-                found = model.with_context(active_test=False)._search([])
-                records |= Domain("res_model", "=", name) & Domain("res_id", "in", found)
+                ids = model.with_context(active_test=False)._search([])
+                records |= Domain("res_model", "=", name) & Domain("res_id", "in", ids)
         return allowed & records
 
     @api.model
     def _record_models(self):
         """Return the names of the models that documents were built from."""
-        # sudo: steward.document - names of models, no contents
-        groups = self.sudo()._read_group([("res_model", "!=", False)], ["res_model"])
-        return [name for (name,) in groups]
+        self.flush_model(["res_model"])
+        # from one name to the next in the index: each search asks
+        self.env.cr.execute(
+            """
+            WITH RECURSIVE models AS (
+                SELECT min(res_model) AS name FROM steward_document
+                 WHERE res_model IS NOT NULL
+             UNION ALL
+                SELECT (SELECT min(res_model) FROM steward_document
+                         WHERE res_model > models.name)
+                  FROM models WHERE models.name IS NOT NULL
+            )
+            SELECT name FROM models WHERE name IS NOT NULL
+            """
+        )
+        return [name for (name,) in self.env.cr.fetchall()]

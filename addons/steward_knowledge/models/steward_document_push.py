@@ -121,11 +121,8 @@ class StewardDocument(models.Model):
 
     def _may_make_source(self):
         # sudo: ir.config_parameter - a setting of the administrator
-        allowed = (
-            self.env["ir.config_parameter"]
-            .sudo()
-            .get_param("steward.knowledge.agents_make_sources")
-        )
+        parameters = self.env["ir.config_parameter"].sudo()
+        allowed = parameters.get_param("steward.knowledge.agents_make_sources")
         return (
             self.env.su
             or self.env.user.has_group("steward.group_operator")

@@ -395,11 +395,8 @@ class StewardHarvest(models.Model):
         )
         for harvest in harvests:
             # sudo: queue.job - who looks after harvests need not see jobs
-            job = (
-                self.env["queue.job"]
-                .sudo()
-                .search([("uuid", "=", harvest.job_uuid)], limit=1)
-            )
+            jobs = self.env["queue.job"].sudo()
+            job = jobs.search([("uuid", "=", harvest.job_uuid)], limit=1)
             if job.state in ("wait_dependencies", "pending", "enqueued", "started"):
                 continue
             if job.state == "failed":

@@ -112,9 +112,8 @@ class Base(models.AbstractModel):
         return records
 
     def _write_multi(self, vals_list):
-        done = super()._write_multi(vals_list)
+        super()._write_multi(vals_list)
         self._note_for_sources()
-        return done
 
     def unlink(self):
         self._note_for_sources()

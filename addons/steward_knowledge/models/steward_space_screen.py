@@ -345,9 +345,6 @@ class StewardSpace(models.Model):
     def _recent_questions(self):
         """What people searched for lately, each once."""
         # sudo: steward.search.log - compared, and shown to nobody
-        rows = (
-            self.env["steward.search.log"]
-            .sudo()
-            .search([("query", "!=", False)], order="id desc", limit=500)
-        )
+        logs = self.env["steward.search.log"].sudo()
+        rows = logs.search([("query", "!=", False)], order="id desc", limit=500)
         return list(dict.fromkeys(rows.mapped("query")))[:COMPARED]
