@@ -431,6 +431,14 @@ class TestDocumentation(ExtractCase):
         text = "- one\n- two\n\n#. first\n#. second\n"
         self.assertEqual(self.lines(text), "- one\n- two\n\n1. first\n1. second")
 
+    def test_a_table_that_breaks_off(self):
+        self.addCleanup(csv.field_size_limit, csv.field_size_limit(10))
+        text = ".. csv-table::\n\n   a,aaaaaaaaaaaaaaaaaaa\n"
+        self.assertEqual(self.lines(text).strip(), "a,aaaaaaaaaaaaaaaaaaa")
+
+    def test_a_heading_ends_a_paragraph(self):
+        self.assertEqual(self.lines("text\nPart\n====\nend"), "text\n\n# Part\n\nend")
+
     def test_nesting_has_an_end(self):
         text = ""
         for depth in range(60):
