@@ -104,10 +104,19 @@ class StewardSpace(models.Model):
     last_error = fields.Char(string="Last problem", readonly=True, copy=False)
     weight_lexical = fields.Float(
         string="Weight of words",
+        compute="_compute_weights",
+        store=True,
+        precompute=True,
+        readonly=False,
         help="How much it counts that a passage has the words of the question.",
     )
     weight_vector = fields.Float(
-        string="Weight of meaning", help="How much the vectors count beside the words."
+        string="Weight of meaning",
+        compute="_compute_weights",
+        store=True,
+        precompute=True,
+        readonly=False,
+        help="How much the vectors count beside the words.",
     )
 
     _active_uniq = models.UniqueIndex(
@@ -136,14 +145,17 @@ class StewardSpace(models.Model):
         model = self.env["steward.model"].browse(vals.get("model_id"))
         if model and not vals.get("dimensions"):
             vals["dimensions"] = model.dimensions or model._embed([PROBE]).shape[1]
-        # sudo: steward.model - the name of a built-in one, no more
-        provider = model.sudo().provider_id
-        lexical = WEIGHT_LEXICAL
-        if provider.kind == "local":
-            lexical = WEIGHTS_LEXICAL.get(model.name, lexical)
-        vals.setdefault("weight_lexical", lexical)
-        vals.setdefault("weight_vector", 1 - vals["weight_lexical"])
         return vals
+
+    @api.depends("model_id")
+    def _compute_weights(self):
+        for space in self:
+            # sudo: steward.model - the name of a built-in one, no more
+            model = space.model_id.sudo()
+            lexical = WEIGHT_LEXICAL
+            if model.provider_id.kind == "local":
+                lexical = WEIGHTS_LEXICAL.get(model.name, lexical)
+            space.weight_lexical, space.weight_vector = lexical, 1 - lexical
 
     def write(self, vals):
         if FACTS & vals.keys():

@@ -24,7 +24,9 @@ class StewardSpace(models.Model):
     vector_count = fields.Integer("Embedded", compute="_compute_counts")
     missing_count = fields.Integer("Missing", compute="_compute_counts")
     progress = fields.Float("Done (%)", compute="_compute_counts")
-    index_state = fields.Selection(INDEX_STATES, compute="_compute_index")
+    index_state = fields.Selection(
+        INDEX_STATES, "Index state", compute="_compute_index"
+    )
     index_progress = fields.Float("Index done (%)", compute="_compute_index")
     index_size = fields.Float("Index (MB)", compute="_compute_index", digits=(12, 1))
     estimate = fields.Char("What it takes", compute="_compute_estimate")

@@ -14,7 +14,7 @@ from odoo.addons.steward.exceptions import (
 from odoo.addons.steward.kernel import health
 from odoo.addons.steward_llm.exceptions import BudgetExhausted
 from odoo.exceptions import AccessError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
 from ..models import steward_space_fill, steward_space_index
@@ -469,6 +469,15 @@ class TestSpaces(SpaceCase):
             space = self.make_space(model_id=model.id)
             self.assertEqual(space.weight_lexical, lexical)
             self.assertAlmostEqual(space.weight_vector, 1 - lexical)
+
+    def test_made_on_its_form(self):
+        with Form(self.spaces) as form:
+            form.name = "By hand"
+            form.model_id = self.env.ref("steward_llm.model_static")
+            self.assertEqual(form.weight_lexical, 0.5)
+        space = form.record
+        self.assertEqual((space.dimensions, space.weight_vector), (256, 0.5))
+        self.assertEqual((space.state, space.is_paused), ("building", True))
 
     def test_what_is_fixed(self):
         for values in (
