@@ -45,6 +45,15 @@ class Block:
     spans: list[Span] = field(default_factory=list)
     rows: list[list[list[Span]]] = field(default_factory=list)
 
+    @property
+    def words(self) -> str:
+        """What it says, however it looks.
+
+        >>> blocks("# To *be*")[0].words
+        'To be'
+        """
+        return "".join(span.text for span in self.spans)
+
     def plain(self) -> dict[str, object]:
         """Return what a screen gets.
 

@@ -101,6 +101,8 @@ class StewardDocument(models.Model):
         place = reading.locate(text, self._passage_text(passage))
         part = reading.window(len(text), place)
         blocks = reading.blocks(text[part])
+        if blocks and blocks[0].kind == "heading" and blocks[0].words == self.name:
+            del blocks[0]  # the screen has the title already
         told = {
             "document_id": self.id,
             "title": self.name,

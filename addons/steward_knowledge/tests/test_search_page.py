@@ -65,10 +65,10 @@ class TestSearchPage(AnswersCase):
         self.assertEqual(told["source"], "Handbook")
         self.assertEqual((told["language"], told["version"]), ("en", "19.0"))
         kinds = [block["kind"] for block in told["blocks"]]
-        self.assertEqual(kinds, ["heading", "text", "text"])
-        self.assertEqual(told["marked"], [1])
+        self.assertEqual(kinds, ["text", "text"])  # the title is there already
+        self.assertEqual(told["marked"], [0])
         # as it was written, and as words: it is the screen's text, not its markup
-        words = told["blocks"][1]["spans"]
+        words = told["blocks"][0]["spans"]
         self.assertEqual(words, [["Pay "], ["back", "bold", ""], [f" {SCRIPT}"]])
 
     def test_a_passage_of_another_document_marks_nothing(self):

@@ -11,7 +11,11 @@ ROLES = {
     "reviewer": "steward.group_reviewer",
     "administrator": "steward.group_administrator",
 }
-QUERIES = {"steward.embedding.report"}  # no tables: no row can be made
+QUERIES = {  # no tables: no row can be made
+    "steward.embedding.report",
+    "steward.search.day",
+    "steward.search.question",
+}
 OPERATIONS = {"r": "read", "w": "write", "c": "create", "d": "unlink"}
 
 
@@ -143,6 +147,7 @@ class TestAccessMatrix(TransactionCase):
             "steward.playbook": {"code": name},
             "steward.price": {"rate_input": 1},
             "steward.provider": {"code": name},
+            "steward.search.case": {"expected": name},
             "steward.search.log": {"date": "2026-11-21 12:00:00", "query": name},
             "steward.secret": {"reference": "env:MATRIX"},
         }.get(model._name, {})
