@@ -26,12 +26,24 @@ HARMLESS_FIELDS: dict[tuple[str, str], str] = {
     ("steward.agent", "schedule_task"): "schedule_on is off",
     ("steward.agent", "schedule_failed"): "a sentence for people",
     ("steward.approval", "step_key"): "names a step of a playbook",
+    ("steward.chunk", "path"): "headings",
+    ("steward.document", "url"): "for readers; nothing calls it",
+    ("steward.source", "record_domain"): "of this database's records",
+    ("steward.source.item", "key"): "fetched by its source only, which has no address",
+    ("steward.source.item", "url"): "as its key",
+    ("steward.source.item", "links"): "as its key",
+    ("steward.source.item", "next_try"): "looked at by harvests, which are cancelled",
     ("steward.run", "idempotency_key"): "names a call, proves nothing",
 }
 # key of ir.config_parameter -> why it may stay as it is
 HARMLESS_PARAMETERS = {
     "steward.contact_id": "the id of a user",
     "steward.embedding.max_rows": "a number",
+    "steward.knowledge.agents_make_sources": "yes or no",
+    "steward.search.freshness": "a number",
+    "steward.search.half_life": "a number",
+    "steward.search.keep_days": "a number",
+    "steward.search.worse_most": "a number",
 }
 # model -> values of a row that a generic one cannot have
 SAMPLES: dict[str, dict] = {}
