@@ -207,4 +207,6 @@ def _built(cr, space, name, definition):
         cr.execute(_drop(name))
         cr.execute("SET max_parallel_maintenance_workers = 0")
         cr.execute(create.code, create.params)
+    # a planner that does not know yet how many they are would pass the index by
+    cr.execute("ANALYZE steward_vector")
     return True

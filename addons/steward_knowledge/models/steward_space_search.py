@@ -8,8 +8,10 @@ from ..kernel import vector_copy
 from .steward_space import Facts
 
 EF_SEARCH = 80  # candidates that the index looks at
+EF_FILTERED = 200  # the same, when some of them may not be shown
 RESCORED = 300  # of a binary index, whose order is rough
-MOST_EXACT = 10_000  # filtered passages that are all compared, and nothing missed
+# filtered passages that are all compared, so that none is missed: these in any case
+LEAST_EXACT, MOST_EXACT = 3_000, 10_000
 SEEN_COST = 10  # of a candidate that the index shows, beside comparing one vector
 FACTOR_BINARY = 6  # candidates of a binary index for each passage that is wanted
 
@@ -103,8 +105,9 @@ class _Near:
 
     def all(self, chunk_filter=None):
         """By the index, if there is one; among those that a filter allows."""
-        allowed = SQL()
+        allowed, candidates = SQL(), EF_SEARCH
         if chunk_filter is not None:
+            candidates = EF_FILTERED
             # OFFSET: looked at for each candidate, and never joined beforehand
             allowed = SQL(
                 "AND EXISTS (SELECT FROM (%s) AS allowed(id)"
@@ -118,7 +121,7 @@ class _Near:
             " FROM (SELECT chunk_id, %(vector)s <#> %(query)s AS distance"
             " FROM steward_vector WHERE space_id = %(space)s %(allowed)s"
             " ORDER BY distance LIMIT %(limit)s) AS near ORDER BY distance",
-            settings=self._settings(max(EF_SEARCH, self.limit)),
+            settings=self._settings(max(candidates, self.limit)),
             vector=self.vector,
             query=self.query,
             space=self.space,
@@ -170,7 +173,8 @@ class _Near:
         The index shows ``limit * rows / n`` candidates until enough of them are among
         the ``n`` that are allowed.
         """
-        return min(MOST_EXACT, math.isqrt(SEEN_COST * self.limit * self.rows))
+        quicker = math.isqrt(SEEN_COST * self.limit * self.rows)
+        return min(MOST_EXACT, max(LEAST_EXACT, quicker))
 
     def exact(self, chunk_filter, most):
         """The same, if they are few; each row says how many there are."""

@@ -17,7 +17,7 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
-from ..models import steward_space_fill, steward_space_index
+from ..models import steward_space_fill, steward_space_index, steward_space_search
 from .space_common import SpaceCase
 
 
@@ -129,9 +129,8 @@ class TestNearest(SpaceCase):
         space, chunk_ids, vectors = self.indexed()
         allowed = chunk_ids[::2].tolist()
         chosen = SQL("SELECT id FROM steward_chunk WHERE id %% 2 = %s", allowed[0] % 2)
-        with patch.object(type(self.spaces), "_rows", lambda _self: 3_000):
-            self.env.registry.clear_cache()
-            found, plan = self.plan_of(lambda: space._nearest(np.ones(16), 10, chosen))
+        self.enterContext(patch.object(steward_space_search, "LEAST_EXACT", 100))
+        found, plan = self.plan_of(lambda: space._nearest(np.ones(16), 10, chosen))
         self.assertIn(f"Index Scan using {space._index_name()}", plan)
         self.assertIn("SubPlan", plan)
         self.assertLessEqual({chunk for chunk, _score in found}, set(allowed))
