@@ -10,7 +10,7 @@ from typing import Any
 
 from ..runner.job import Job
 from ..runner.postgres import LOCK_TIMEOUT, snapshot
-from ..runner.problems import Problem
+from ..runner.problems import Problem, Refused
 from . import filestore
 from .checking import read_back
 from .engine import Engine, Writer
@@ -23,32 +23,36 @@ _TROUBLE = re.compile(r"pg_dump: (warning|error):|^WARNING:")
 LISTED = 100  # missing files that the manifest names
 
 
-def backup(job: Job, engine: Engine, key: SigningKey) -> dict[str, Any]:
-    """Make one backup; nothing is left of one that fails."""
-    wish = job.arguments
-    kind = wish.get("kind") or "full"
+def backup(
+    job: Job, engine: Engine, key: SigningKey, wish: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Make one backup; nothing is left of one that fails.
+
+    :param wish: of another operation that needs one first
+    """
+    if wish is None:
+        wish = job.arguments
+        job.plan(snapshot=4, dump=50, filestore=25, checksum=1, readback=20)
     name = backup_name(
         wish["database"], time.strftime("%Y%m%d-%H%M%S", time.gmtime(job.began)), job.short
     )
-    job.plan(snapshot=4, dump=50, filestore=25, checksum=1, readback=20)
     with ExitStack() as stack:
         if scratch := engine.scratch(name):
             stack.enter_context(job.making(**scratch))
-        manifest = _write(job, engine, key, name, kind)
+        manifest = _write(job, engine, key, name, wish)
     return proven(job, engine, name, manifest)
 
 
 def _write(
-    job: Job, engine: Engine, key: SigningKey, name: str, kind: str
+    job: Job, engine: Engine, key: SigningKey, name: str, wish: dict[str, Any]
 ) -> dict[str, Any]:
-    wish = job.arguments
-    database = wish["database"]
+    database, kind = wish["database"], wish.get("kind") or "full"
     with ExitStack() as stack:
         enter = stack.enter_context
         job.step("snapshot")
         held = None
         if kind != "database":
-            held = _hold(job, stack, database)
+            held = _hold(job, stack, database, wish.get("filestore"))
         connection, exported = enter(snapshot(job.server, database))
         source = Source(connection)
         taken_at = time.time()
@@ -75,7 +79,7 @@ def _write(
         writer = enter(engine.writing(name, wish, lambda _bytes: job.check()))
         if kind != "filestore":
             job.step("dump")
-            manifest |= _dump(job, source, exported, writer, manifest["database"])
+            manifest |= _dump(job, source, exported, writer, manifest, wish)
         connection.close()  # the snapshot is not held longer than it is needed
         if held:
             job.step("filestore")
@@ -142,8 +146,12 @@ def result(
 # -- the files ---------------------------------------------------------------------
 
 
-def _hold(job: Job, stack: ExitStack, database: str) -> filestore.Snapshot:
-    root = Path(job.arguments.get("filestore") or job.config.filestore)
+def _hold(
+    job: Job, stack: ExitStack, database: str, told: str | None
+) -> filestore.Snapshot:
+    root = Path(told) if told else job.config.filestore
+    if ".." in root.parts or not root.is_relative_to(job.config.filestore):
+        raise Refused(f"{root} is not in the filestore that the runner may read.")
     source = filestore.database_folder(root, database)
     if not source.is_dir():
         job.find(f"There is no filestore {source}: the database's files are not in it.")
@@ -211,11 +219,16 @@ def _files(
 
 
 def _dump(
-    job: Job, source: Source, exported: str, writer: Writer, identity: dict[str, Any]
+    job: Job,
+    source: Source,
+    exported: str,
+    writer: Writer,
+    manifest: dict[str, Any],
+    wish: dict[str, Any],
 ) -> dict[str, Any]:
     """Dump and count in one snapshot; each file is packed as soon as it is finished."""
-    jobs = int(job.arguments.get("jobs") or job.config.jobs)
-    expected = max(1, identity["bytes"])
+    jobs = int(wish.get("jobs") or job.config.jobs)
+    expected = max(1, manifest["database"]["bytes"])
     done = 0
 
     def take(path: Path) -> None:
@@ -231,7 +244,7 @@ def _dump(
             *(f"--jobs={jobs}", f"--file={folder}", f"--snapshot={exported}"),
             *("--compress=0", "--no-sync"),
             f"--lock-wait-timeout={LOCK_TIMEOUT * 1000}",
-            f"--dbname={job.server.words(job.arguments['database'])}",
+            f"--dbname={job.server.words(manifest['database']['name'])}",
         ]
         with job.program(command, job.server.env) as program:
             # while pg_dump works: what is counted is what it sees

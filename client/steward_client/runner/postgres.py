@@ -208,6 +208,16 @@ class Server:
         self.query(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(name))
         self.query(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
+    def rename_hidden(self, hidden: str, name: str) -> None:
+        """Give a hidden database another name; it stays hidden."""
+        connection = self.connect(self.maintenance)
+        try:
+            with connection.cursor() as cursor:
+                _end_sessions(cursor, hidden)
+                _rename(cursor, hidden, name)
+        finally:
+            connection.close()
+
     def show(self, hidden: str, target: str, replaced: str = "") -> None:
         """Give a hidden database its name, in one transaction.
 
@@ -231,9 +241,9 @@ class Server:
                 cursor.execute(grant.format(sql.Identifier(target)))
                 cursor.execute("COMMIT")
         except psycopg2.Error as error:
-            if replaced:
-                connection.rollback()
+            if replaced and not connection.closed:
                 with connection.cursor() as cursor:
+                    cursor.execute("ROLLBACK")
                     _alter(cursor, target, "ALLOW_CONNECTIONS true")
             raise Problem(f"The database could not be put in place: {error}") from None
         finally:

@@ -40,7 +40,9 @@ class Program:
         env: Mapping[str, str],
         check: Callable[[], None],
         *,
+        source: IO[bytes] | None = None,
         output: IO[bytes] | None = None,
+        errors: IO[bytes] | None = None,
         folder: Path | None = None,
     ) -> None:
         self.name = Path(command[0]).name
@@ -51,9 +53,9 @@ class Program:
                 [str(word) for word in command],
                 env=dict(env),
                 cwd=folder,
-                stdin=subprocess.DEVNULL,
+                stdin=source or subprocess.DEVNULL,
                 stdout=output or subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                stderr=errors or subprocess.PIPE,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
@@ -62,7 +64,8 @@ class Program:
 
     def lines(self) -> Iterator[str]:
         """What it says on its error output, as it says it; None: it says nothing."""
-        assert self.process.stderr
+        if self.process.stderr is None:
+            return
         handle = self.process.stderr.fileno()
         os.set_blocking(handle, False)
         pending = b""

@@ -14,6 +14,19 @@ from .problems import Problem
 from .rows import Claim
 
 
+def go_on(entry: Entry, config: Config, server: Server, journal: Journal) -> None:
+    """Finish what must not be left half-done, before anything is taken away."""
+    if facts := entry.intents.get("swap"):
+        restoring.swap(_job(entry, config, server, journal), facts)
+
+
+def _job(entry: Entry, config: Config, server: Server, journal: Journal) -> Job:
+    claim = Claim(entry.uuid, entry.verb, entry.arguments, 0)
+    job = Job(claim, config, server, journal)
+    job.began = entry.at or time.time()
+    return job
+
+
 def recover(
     entry: Entry, config: Config, server: Server, journal: Journal
 ) -> dict[str, Any]:
@@ -23,11 +36,10 @@ def recover(
     """
     from .service import outcome_of
 
-    claim = Claim(0, entry.uuid, entry.verb, entry.arguments, 0)
-    job = Job(claim, config, server, journal)
-    job.began = entry.at or time.time()
+    job = _job(entry, config, server, journal)
     try:
-        if facts := entry.intents.get("backup"):
+        facts = entry.intents.get("backup")
+        if facts and entry.verb == "backup":
             result = _backup(job, facts)
             if result:
                 return outcome_of(job, "done", result)

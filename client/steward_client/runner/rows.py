@@ -22,7 +22,6 @@ Connection = psycopg2.extensions.connection
 class Claim:
     """An operation that is ours as long as its fence is."""
 
-    id: int
     uuid: str
     verb: str
     arguments: dict[str, Any]
@@ -50,15 +49,15 @@ def claim(connection: Connection, runner: int, lease: float) -> Claim | None:
                           WHERE state = 'queued'
                             AND (runner_id IS NULL OR runner_id = %s)
                           ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-         RETURNING id, uuid, verb, arguments, fence""",  # noqa: S608 - a constant
+         RETURNING uuid, verb, arguments, fence""",  # noqa: S608 - a constant
         *(runner, lease, runner),
     )
     if not rows:
         return None
-    id_, uuid, verb, arguments, fence = rows[0]
+    uuid, verb, arguments, fence = rows[0]
     if isinstance(arguments, str):
         arguments = json.loads(arguments)
-    return Claim(id_, str(uuid), verb, arguments or {}, fence)
+    return Claim(str(uuid), verb, arguments or {}, fence)
 
 
 def beat(
@@ -71,11 +70,11 @@ def beat(
                SET lease_until = {UTC_NOW} + %s * interval '1 second',
                    progress = %s, step = %s, steps = %s,
                    eta = {UTC_NOW} + %s * interval '1 second'
-             WHERE id = %s AND fence = %s AND uuid = %s AND state = 'running'
+             WHERE uuid = %s AND fence = %s AND state = 'running'
          RETURNING coalesce(cancel_wanted, false)""",  # noqa: S608 - a constant
         *(lease, told["progress"], told["step"]),
         *(psycopg2.extras.Json(told["steps"]), told["remaining"]),
-        *(held.id, held.fence, held.uuid),
+        *(held.uuid, held.fence),
     )
     if not rows:
         raise LostFence
@@ -89,8 +88,8 @@ def hand_back(connection: Connection, held: Claim) -> None:
         """UPDATE steward_operation
               SET state = 'queued', lease_until = NULL, runner_id = NULL,
                   progress = 0, step = NULL, steps = '[]', eta = NULL
-            WHERE id = %s AND fence = %s AND uuid = %s AND state = 'running'""",
-        *(held.id, held.fence, held.uuid),
+            WHERE uuid = %s AND fence = %s AND state = 'running'""",
+        *(held.uuid, held.fence),
     )
 
 
@@ -136,7 +135,7 @@ def stranded(connection: Connection, runner: int) -> list[Claim]:
     """What this runner held when it died."""
     rows = _execute(
         connection,
-        """SELECT id, uuid, verb, arguments, fence FROM steward_operation
+        """SELECT uuid, verb, arguments, fence FROM steward_operation
             WHERE state = 'running' AND runner_id = %s ORDER BY id""",
         runner,
     )
@@ -151,4 +150,59 @@ def seen(connection: Connection, runner: int, facts: dict[str, Any]) -> None:
                SET seen_at = {UTC_NOW}, version = %s, hostname = %s, facts = %s
              WHERE id = %s""",  # noqa: S608 - a constant
         *(facts["version"], facts["hostname"], psycopg2.extras.Json(facts), runner),
+    )
+
+
+def carry_over(ours: Connection, theirs: Connection, uuid: str) -> None:
+    """Let a database that replaces ours know its runners and one operation.
+
+    What a runner may do it was told by ours; the operation is on its way to an end
+    that only the new database will be there to see.
+    """
+    [(exists,)] = _execute(theirs, "SELECT to_regclass('steward_operation')")
+    if not exists:
+        return
+    for (row,) in _execute(ours, "SELECT to_jsonb(r) FROM steward_runner r"):
+        _put(theirs, "steward_runner", row)
+    _execute(
+        theirs,
+        """UPDATE steward_runner SET database_uuid =
+              (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid')
+            WHERE key_hash IS NOT NULL""",
+    )
+    query = "SELECT to_jsonb(o) FROM steward_operation o WHERE uuid = %s"
+    for (row,) in _execute(ours, query, uuid):
+        for column in ("id", "user_id", "company_id", "res_model", "res_id"):
+            row.pop(column, None)
+        _put(theirs, "steward_operation", row)
+    # what waited when the backup was made was done, or given up, long ago
+    _execute(
+        theirs,
+        f"""UPDATE steward_operation SET state = 'cancelled', ended_at = {UTC_NOW}
+             WHERE state IN ('queued', 'running') AND uuid <> %s""",  # noqa: S608
+        uuid,
+    )
+
+
+def _put(connection: Connection, table: str, row: dict[str, Any]) -> None:
+    """Write a row of another database, as far as this one has its columns."""
+    columns = [
+        name
+        for (name,) in _execute(
+            connection,
+            "SELECT column_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND table_name = %s",
+            table,
+        )
+        if name in row
+    ]
+    key = "id" if "id" in row else "uuid"
+    names = ", ".join(columns)
+    kept = ", ".join(f"{name} = excluded.{name}" for name in columns if name != key)
+    _execute(
+        connection,
+        f"INSERT INTO {table} ({names}) SELECT {names}"  # noqa: S608 - of the catalogue
+        f" FROM jsonb_populate_record(NULL::{table}, %s)"
+        f" ON CONFLICT ({key}) DO UPDATE SET {kept}",
+        psycopg2.extras.Json(row),
     )

@@ -68,9 +68,12 @@ class Runner:
         """
         ended = 0
         with self._alone(), self._journal() as self.journal:
-            self._tidy()
+            tidy = False
             while not self.ending.is_set():
                 try:
+                    if not tidy:
+                        self._tidy()
+                        tidy = True
                     worked = self._look()
                 except (psycopg2.Error, Problem) as error:
                     self._forget()
@@ -271,7 +274,11 @@ class Runner:
 
     def _tidy(self) -> None:
         """Take away what operations left that nobody brought to an end."""
+        from .recovery import go_on
+
         for entry in list(self.journal.entries.values()):
+            if entry.open:
+                go_on(entry, self.config, self.server, self.journal)
             for key, what in list(entry.scratch.items()):
                 clean(what, self.config, self.server)
                 self.journal.write("gone", entry.uuid, key=key)
