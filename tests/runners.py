@@ -22,6 +22,7 @@ if str(CLIENT) not in sys.path:
 
 from steward_client.runner.config import Config  # noqa: E402
 from steward_client.runner.enrol import enrol  # noqa: E402
+from steward_client.runner.problems import Problem  # noqa: E402, F401
 from steward_client.runner.service import Runner  # noqa: E402
 
 PATIENCE = 90  # seconds
@@ -85,16 +86,15 @@ ODOO = """
 class World:
     """A database with files, the runner's settings for it, and what it may do."""
 
-    def __init__(self, settings, databases, folder, database=None):
+    def __init__(self, settings, databases, folder, database=None, filestore=None):
         self.settings, self.databases, self.folder = settings, databases, folder
         self.database = database or f"run_{uuid.uuid4().hex[:8]}"
-        self.filestore = folder / "filestore"
+        self.filestore = filestore or folder / "filestore"
         self.storage = folder / "backups"
         self.work = folder / "work"
         for path in (self.filestore, self.storage):
             path.mkdir(exist_ok=True)
         self.config = self.configured()
-        self.made = [self.database]
 
     def configured(self, name="runner", **more):
         """The settings of a runner; another name is another runner."""
@@ -119,6 +119,8 @@ class World:
             "signing_key_file": folder / "signing.key",
             "pg_bin": None if self.settings.server else own,
             "template": server.template,
+            "odoo": (str(self.settings.odoo),),
+            "odoo_conf": self.databases.conf,
             "nice": 0,
             "poll": 0.2,
             "name": name,
@@ -154,6 +156,19 @@ class World:
             self.attach(f"contents of file {number}\n".encode() * (number + 1))
         enrol(self.config, auto=True)
         return self
+
+    def adopt(self):
+        """A database that Odoo made."""
+        [(there,)] = self.sql("SELECT to_regclass('steward_operation')")
+        if not there:
+            self.sql(SEAM)
+        enrol(self.config, auto=True)
+        return self
+
+    @staticmethod
+    def enrol(config):
+        """Let a runner in, as the database's owner may."""
+        return enrol(config, auto=True)
 
     def sql(self, query, *values, database=None):
         return self.databases.sql(query, database or self.database, *values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from psycopg2 import sql
@@ -58,10 +58,13 @@ class Source:
         """Is there a table of this name?"""
         return bool(self.rows("SELECT to_regclass(%s)", f'"{table}"')[0][0])
 
-    def facts(self, check: Callable[[float], None]) -> dict[str, Any]:
+    def facts(
+        self, check: Callable[[float], None], sampled: Collection[str] | None = None
+    ) -> dict[str, Any]:
         """Counts and sums that a copy must have as well.
 
         :param check: told the share that is done
+        :param sampled: the tables to look into, else the largest
         """
         tables = self.rows(_filled(_TABLES))
         counts = {}
@@ -74,7 +77,7 @@ class Source:
         return {
             "rows": counts,
             "objects": objects,
-            "samples": self._samples(tables),
+            "samples": self._samples(tables, sampled),
             "modules": self.modules(),
         }
 
@@ -89,10 +92,16 @@ class Source:
             )
         )
 
-    def _samples(self, tables: list[tuple[Any, ...]]) -> dict[str, str]:
-        largest = sorted((t for t in tables if t[3]), key=lambda t: -t[2])
+    def _samples(
+        self, tables: list[tuple[Any, ...]], sampled: Collection[str] | None
+    ) -> dict[str, str]:
+        chosen = sorted((t for t in tables if t[3]), key=lambda t: -t[2])
+        if sampled is None:
+            chosen = chosen[:SAMPLED_TABLES]
+        else:
+            chosen = [t for t in chosen if _label(t[0], t[1]) in sampled]
         found = {}
-        for schema, table, _size, key in largest[:SAMPLED_TABLES]:
+        for schema, table, _size, key in chosen:
             query = sql.SQL(
                 "SELECT md5(string_agg(line, '|' ORDER BY line)) FROM ("
                 "(SELECT md5(t::text) AS line FROM {t} t ORDER BY {k} LIMIT {n})"

@@ -59,6 +59,7 @@ def _found(connection: Connection) -> dict[str, str]:
 
 def recognise(connection: Connection, config: Config) -> Identity:
     """The enrolment that this runner's key proves; refused for any other database."""
+    found = _found(connection)
     row = _one(
         connection,
         "SELECT id, active, database_uuid, database_name, system_identifier"
@@ -73,7 +74,6 @@ def recognise(connection: Connection, config: Config) -> Identity:
     id_, active, *known = row
     if not active:
         raise Refused("This runner was switched off in Odoo.")
-    found = _found(connection)
     for (what, value), told in zip(found.items(), known, strict=True):
         if value != told:
             raise Refused(
