@@ -94,6 +94,7 @@ class World:
         self.work = folder / "work"
         for path in (self.filestore, self.storage):
             path.mkdir(exist_ok=True)
+        self.odoo = (str(settings.odoo),) if database else ()
         self.config = self.configured()
 
     def configured(self, name="runner", **more):
@@ -119,7 +120,7 @@ class World:
             "signing_key_file": folder / "signing.key",
             "pg_bin": None if self.settings.server else own,
             "template": server.template,
-            "odoo": (str(self.settings.odoo),),
+            "odoo": self.odoo,
             "odoo_conf": self.databases.conf,
             "nice": 0,
             "poll": 0.2,
@@ -252,7 +253,14 @@ class World:
     def start(self, config=None, *, once=False, **more):
         """A runner in a process of its own."""
         path = self.write(config or self.config)
-        words = [sys.executable, "-m", "steward_client", "runner", "--config", str(path)]
+        words = [
+            sys.executable,
+            "-m",
+            "steward_client",
+            "runner",
+            "--config",
+            str(path),
+        ]
         log = (self.folder / "runner.log").open("ab")
         return subprocess.Popen(
             words + (["--once"] if once else []),
@@ -273,7 +281,7 @@ class World:
                 assert happens(), f"it ended with {process.returncode}: {self.log()}"
                 return True
             assert time.monotonic() < deadline, f"it did not happen: {self.log()}"
-            time.sleep(0.002)
+            time.sleep(0.01)
         return found
 
     def events(self, config=None):

@@ -106,9 +106,7 @@ def test_a_module_that_cannot_be_found(world):
     finally:
         world.sql("DELETE FROM ir_module_module WHERE name = 'ours_alone'")
     target = f"{world.database}_alone"
-    row = world.do(
-        "restore", path=name, target=target, replace=False, neutralize=True
-    )
+    row = world.do("restore", path=name, target=target, replace=False, neutralize=True)
     assert row["state"] == "failed"
     assert "ours_alone" in row["error"]
     assert world.databases.comment(target) is None

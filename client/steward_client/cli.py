@@ -15,6 +15,7 @@ import click
 
 from .client import TIMEOUT, Client
 from .errors import Misused, StewardClientError, Unreachable
+from .runner.commands import runner
 
 REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
 SIGNS = {"ok": "+", "degraded": "!", "failed": "x", "unknown": "?"}
@@ -60,26 +61,7 @@ class _Settings:
         return Client(self.url, self.database, key, timeout=self.timeout)
 
 
-class _Lazy(click.Group):
-    """The runner needs packages that who only talks to Odoo does not have."""
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name == "runner":
-            try:
-                from .runner.commands import runner
-            except ImportError as error:
-                raise click.ClickException(
-                    f"the runner needs more: pip install 'steward-client[runner]'"
-                    f" ({error})"
-                ) from None
-            return runner
-        return super().get_command(context, name)
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return [*super().list_commands(context), "runner"]
-
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--url", envvar="STEWARD_URL", default="", help="Where Odoo is.")
 @click.option(
     "--database", envvar="STEWARD_DATABASE", default="", help="Its database, if many."
@@ -134,6 +116,9 @@ def health(settings: _Settings, as_json: bool) -> None:
         click.echo(f"= {answer['status']}")
     if answer.get("status") == "failed":
         sys.exit(REFUSED)
+
+
+cli.add_command(runner)
 
 
 def main() -> None:

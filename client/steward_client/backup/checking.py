@@ -98,5 +98,3 @@ class FileCount:
         if self.changed > self.told["changed_count"]:
             found.append(f"{self.changed} files are damaged, {self.example} for one.")
         return found
-
-

@@ -1,4 +1,4 @@
-"""The drill: a backup restored for real, compared, made harmless, booted, logged into."""
+"""The drill: a backup restored for real, compared, made harmless, booted, used."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import base64
 import hashlib
 import http.cookiejar
 import json
-import os
 import re
 import secrets
+import shutil
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,9 @@ def drill(job: Job, engine: Engine) -> dict[str, Any]:
     """
     wish = job.arguments
     began, evidence = time.time(), dict[str, str]()
-    job.plan(fetch=8, restore=45, filestore=10, compare=7, neutralize=4, boot=20, login=3)
+    job.plan(
+        fetch=8, restore=45, filestore=10, compare=7, neutralize=4, boot=20, login=3
+    )
     manifest: dict[str, Any] = {}
     copy = Copy("", job.config.scratch, manifest)
     rto = None
@@ -97,8 +99,7 @@ def _age(manifest: dict[str, Any], now: float) -> float | None:
     """Seconds of work that would be lost: since the backup's snapshot."""
     if "snapshot_at" not in manifest:
         return None
-    taken = datetime.strptime(manifest["snapshot_at"], "%Y-%m-%dT%H:%M:%SZ")
-    return now - taken.replace(tzinfo=UTC).timestamp()
+    return now - datetime.fromisoformat(manifest["snapshot_at"]).timestamp()
 
 
 def _abridged(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -221,9 +222,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _wait(job: Job, program: Program, url: str, log: Path) -> float:
     """Until the page to log in is there: a page that needs the whole registry."""
-    opener = urllib.request.build_opener(
-        _NoRedirect, urllib.request.ProxyHandler({})
-    )
+    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
     began = time.monotonic()
     while (spent := time.monotonic() - began) < BOOT_TIMEOUT:
         job.advance(min(0.9, spent / 20))
@@ -298,10 +297,10 @@ def _keep(job: Job, copy: Copy, place: Path) -> str:
     """Leave the neutral copy, hidden, for whoever needs a fresh one of production."""
     stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime())
     tail = f"_drill_{stamp}"
-    name = copy.manifest["database"]["name"].encode()[: 63 - len(tail)]
-    target = name.decode("utf-8", "ignore") + tail
+    name: bytes = copy.manifest["database"]["name"].encode()[: 63 - len(tail)]
+    target: str = name.decode("utf-8", "ignore") + tail
     with job.undisturbed():
         if place.is_dir():
-            os.rename(place, database_folder(job.config.filestore, target))  # noqa: PTH104
+            shutil.move(place, database_folder(job.config.filestore, target))
         job.server.rename_hidden(copy.database, target)
     return target

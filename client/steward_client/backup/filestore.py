@@ -115,5 +115,3 @@ def drop_cache(handle: int) -> None:
     """Let the kernel forget what was read once."""
     with suppress(OSError, AttributeError):
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-
-

@@ -34,7 +34,9 @@ def backup(
         wish = job.arguments
         job.plan(snapshot=4, dump=50, filestore=25, checksum=1, readback=20)
     name = backup_name(
-        wish["database"], time.strftime("%Y%m%d-%H%M%S", time.gmtime(job.began)), job.short
+        wish["database"],
+        time.strftime("%Y%m%d-%H%M%S", time.gmtime(job.began)),
+        job.short,
     )
     with ExitStack() as stack:
         if scratch := engine.scratch(name):
@@ -173,7 +175,9 @@ def _second_pass(job: Job, source: Source, held: filestore.Snapshot) -> list[str
         for (name,) in cursor:
             job.check()
             if filestore.expected_sum(name) is None:
-                job.find(f"An attachment's file has a name that Odoo never gives: {name}")
+                job.find(
+                    f"An attachment's file has a name that Odoo never gives: {name}"
+                )
             elif not held.has(name) and not held.hold(name):
                 missing.append(name)
     if missing:

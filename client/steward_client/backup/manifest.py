@@ -94,7 +94,9 @@ def read(
     else:
         signature = _contents(storage, name, SIGNATURE).decode("ascii", "replace")
         if not key.signs(data, signature.strip()):
-            raise Corrupt(f"The manifest of {name} was changed: its signature is wrong.")
+            raise Corrupt(
+                f"The manifest of {name} was changed: its signature is wrong."
+            )
     if manifest["encryption"] is not None:
         raise Refused(f"{name} is encrypted, which this runner cannot read.")
     return manifest

@@ -28,41 +28,60 @@ print("\\nsteward:" + json.dumps(told))
 
 # what the modules' own statements leave behind: table, column, statement
 _LEFT = (
-    ("ir_mail_server", "smtp_pass", "UPDATE ir_mail_server SET smtp_user = NULL,"
-     " smtp_pass = NULL"),
+    (
+        *("ir_mail_server", "smtp_pass"),
+        "UPDATE ir_mail_server SET smtp_user = NULL, smtp_pass = NULL",
+    ),
     ("fetchmail_server", "password", "UPDATE fetchmail_server SET password = NULL"),
     ("res_users_apikeys", "id", "DELETE FROM res_users_apikeys"),
     ("steward_runner", "id", "DELETE FROM steward_runner"),
-    ("steward_operation", "id", "DELETE FROM steward_operation"
-     " WHERE state IN ('queued', 'running')"),
-)  # fmt: skip
-# what must not be: table, column, sentence, query that counts it
+    (
+        *("steward_operation", "id"),
+        "DELETE FROM steward_operation WHERE state IN ('queued', 'running')",
+    ),
+)
+# what must not be: table, column, sentence, rows that show it
 _BANNED = (
-    ("ir_cron", "active", "scheduled actions would run",
-     "SELECT count(*) FROM ir_cron WHERE active AND id NOT IN (SELECT res_id FROM"
-     " ir_model_data WHERE model = 'ir.cron' AND module = 'base'"
-     " AND name = 'autovacuum_job')"),
-    ("ir_mail_server", "active", "mail servers would send",
-     "SELECT count(*) FROM ir_mail_server WHERE active AND smtp_host <> 'invalid'"),
-    ("ir_mail_server", "smtp_pass", "passwords of mail servers are left",
-     "SELECT count(*) FROM ir_mail_server WHERE smtp_pass IS NOT NULL"),
-    ("fetchmail_server", "active", "mailboxes would be read",
-     "SELECT count(*) FROM fetchmail_server WHERE active"),
-    ("payment_provider", "state", "payment providers would take money",
-     "SELECT count(*) FROM payment_provider WHERE state NOT IN ('test', 'disabled')"),
-    ("delivery_carrier", "prod_environment", "carriers would ship",
-     "SELECT count(*) FROM delivery_carrier WHERE prod_environment"),
-    ("ir_act_server", "webhook_url", "webhooks would call out",
-     "SELECT count(*) FROM ir_act_server WHERE state = 'webhook'"
-     " AND webhook_url NOT LIKE 'neutralization%'"),
-    ("res_users_apikeys", "id", "API keys are left",
-     "SELECT count(*) FROM res_users_apikeys"),
-    ("steward_runner", "id", "runners would work for it",
-     "SELECT count(*) FROM steward_runner"),
-    ("ir_config_parameter", "key", "the mark of a neutral database is not there",
-     "SELECT 1 - count(*) FROM ir_config_parameter"
-     " WHERE key = 'database.is_neutralized' AND lower(value) IN ('true', 't', '1')"),
-)  # fmt: skip
+    (
+        *("ir_cron", "active", "scheduled actions would run"),
+        """FROM ir_cron WHERE active AND id NOT IN (
+               SELECT res_id FROM ir_model_data WHERE model = 'ir.cron'
+                  AND module = 'base' AND name = 'autovacuum_job')""",
+    ),
+    (
+        *("ir_mail_server", "active", "mail servers would send"),
+        "FROM ir_mail_server WHERE active AND smtp_host <> 'invalid'",
+    ),
+    (
+        *("ir_mail_server", "smtp_pass", "passwords of mail servers are left"),
+        "FROM ir_mail_server WHERE smtp_pass IS NOT NULL",
+    ),
+    (
+        *("fetchmail_server", "active", "mailboxes would be read"),
+        "FROM fetchmail_server WHERE active",
+    ),
+    (
+        *("payment_provider", "state", "payment providers would take money"),
+        "FROM payment_provider WHERE state NOT IN ('test', 'disabled')",
+    ),
+    (
+        *("delivery_carrier", "prod_environment", "carriers would ship"),
+        "FROM delivery_carrier WHERE prod_environment",
+    ),
+    (
+        *("ir_act_server", "webhook_url", "webhooks would call out"),
+        """FROM ir_act_server WHERE state = 'webhook'
+              AND webhook_url NOT LIKE 'neutralization%'""",
+    ),
+    ("res_users_apikeys", "id", "API keys are left", "FROM res_users_apikeys"),
+    ("steward_runner", "id", "runners would work for it", "FROM steward_runner"),
+    (
+        *("ir_config_parameter", "key", "the mark of a neutral database is missing"),
+        """WHERE NOT EXISTS (
+               SELECT FROM ir_config_parameter WHERE key = 'database.is_neutralized'
+                  AND lower(value) IN ('true', 't', '1'))""",
+    ),
+)
 
 
 def neutralize(job: Job, database: str, manifest: dict[str, Any]) -> None:
@@ -89,9 +108,9 @@ def neutralize(job: Job, database: str, manifest: dict[str, Any]) -> None:
 def dangers(cursor: Any) -> list[str]:
     """How a copy could still reach out; none if it is neutral."""
     found = []
-    for table, column, sentence, query in _BANNED:
+    for table, column, sentence, rows in _BANNED:
         if _has(cursor, table, column):
-            cursor.execute(query)
+            cursor.execute(f"SELECT count(*) {rows}")
             [count] = cursor.fetchone()
             if count > 0:
                 found.append(f"{sentence} ({count})")
@@ -176,5 +195,3 @@ def odoo_env(server: Server) -> dict[str, str]:
         if not k.startswith(("PG", "ODOO_", "STEWARD_", "PYTHONPATH", "LC_ALL"))
     }
     return {**env, "ODOO_QUEUE_JOB_CHANNELS": "root:0"}
-
-

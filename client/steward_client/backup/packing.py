@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import zstandard
 
@@ -270,7 +270,9 @@ class Member:
             yield data
             position += len(data)
 
-    def write_to(self, path: Path, also: Callable[[bytes], object] | None = None) -> None:
+    def write_to(
+        self, path: Path, also: Callable[[bytes], object] | None = None
+    ) -> None:
         """Write it to a new file, holes as holes.
 
         :param also: is given its bytes, holes as zeros
@@ -301,10 +303,10 @@ def unpack(reader: Hashed) -> Iterator[Member]:
     """The files of a part; when the last one was taken, the part proved whole."""
     settings = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW)
     try:
-        stream = settings.stream_reader(reader, closefd=False)
+        stream = settings.stream_reader(cast(IO[bytes], reader), closefd=False)
         with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as tar:
             while (info := tar.next()) is not None:
-                tar.members.clear()  # else it would keep all it has seen
+                tar.members.clear()  # type: ignore[attr-defined]  # it keeps all it saw
                 if not info.isreg():
                     raise Corrupt(f"{info.name!r} is no file.")
                 name = checked_part(info.name)

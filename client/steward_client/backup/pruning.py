@@ -1,4 +1,4 @@
-"""Removing what Odoo says is to go, and nothing else; and asking a storage how it is."""
+"""Removing what Odoo says is to go, and nothing else; asking how a storage is."""
 
 from __future__ import annotations
 
@@ -54,5 +54,3 @@ def probe(job: Job, storage: Storage) -> dict[str, Any]:
     if space := storage.space():
         told["free_bytes"], told["total_bytes"] = space
     return told
-
-

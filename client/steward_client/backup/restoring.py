@@ -28,7 +28,9 @@ from .source import Source, differences
 _ITEM = re.compile(r"pg_restore: finished item \d+ ")
 _LISTED = re.compile(r"^\d+; \d+ \d+ ")
 # what the template of the new database has, and only its owner may comment on
-_SKIPPED = re.compile(r"^\d+; \d+ \d+ (COMMENT - (EXTENSION|SCHEMA public)|SCHEMA - public)")
+_SKIPPED = re.compile(
+    r"^\d+; \d+ \d+ (COMMENT - (EXTENSION|SCHEMA public)|SCHEMA - public)"
+)
 _EXTENSION = re.compile(r"^\d+; \d+ \d+ EXTENSION - (\S+)")
 # of our own sessions: the last commit, of the swap, is durable and all before it then
 _FAST = "-c synchronous_commit=off -c maintenance_work_mem=128MB"
@@ -60,7 +62,12 @@ class Copy:
     checks: list[Check] = field(default_factory=list)
 
     def check(
-        self, name: str, ok: bool, sentence: str, expected: Any = None, found: Any = None
+        self,
+        name: str,
+        ok: bool,
+        sentence: str,
+        expected: Any = None,
+        found: Any = None,
     ) -> bool:
         """Note how something was found; answer whether it is fine."""
         self.checks.append(Check(name, ok, sentence, expected, found))
@@ -149,7 +156,9 @@ def _expect_allowed(job: Job, target: str) -> bool:
     if not server.exists(target):
         return False
     if not wish.get("replace"):
-        raise Refused(f"There is a database {target}; it is not replaced unless you say so.")
+        raise Refused(
+            f"There is a database {target}; it is not replaced unless you say so."
+        )
     if wish.get("confirmed_name") != target:
         raise Refused(f"To replace {target}, its name must be typed.")
     return True
@@ -239,7 +248,9 @@ def _choose(server: Server, database: str, listing: Path) -> int:
     """Leave out what the new database has from its template; how much is left."""
     there = {
         name
-        for (name,) in server.query("SELECT extname FROM pg_extension", database=database)
+        for (name,) in server.query(
+            "SELECT extname FROM pg_extension", database=database
+        )
     }
     kept, items = [], 0
     for line in listing.read_text("utf-8", "surrogateescape").splitlines(keepends=True):
@@ -267,7 +278,9 @@ def _compare(job: Job, copy: Copy) -> None:
             ("modules", "modules have their versions"),
         ):
             bad = [w for w in wrong if w[0].startswith(kind)]
-            shown = "; ".join(f"{w}: {e} expected, {f} found" for w, e, f in bad[:SHOWN])
+            shown = "; ".join(
+                f"{w}: {e} expected, {f} found" for w, e, f in bad[:SHOWN]
+            )
             total = len(expected[kind])
             copy.check(
                 kind, not bad, shown or f"All {total} {title}.", total, total - len(bad)
@@ -370,5 +383,3 @@ def _carry_over(job: Job, database: str) -> None:
     finally:
         ours.close()
         theirs.close()
-
-

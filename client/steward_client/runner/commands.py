@@ -33,10 +33,14 @@ _config = click.option(
 def runner(context: click.Context, path: str, once: bool) -> None:
     """Do what Odoo asks for: backups, restores, drills."""
     context.obj = path
+    try:
+        from .service import Runner, calm
+    except ImportError as error:
+        raise click.ClickException(
+            f"the runner needs more: pip install 'steward-client[runner]' ({error})"
+        ) from None
     if context.invoked_subcommand:
         return
-    from .service import Runner, calm
-
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

@@ -1,11 +1,11 @@
 """What the runner is told by its file, in TOML.
 
-    dsn = "host=/run/postgresql user=steward_runner dbname=production"
-    work = "/var/lib/steward"                 # journal and scratch, of this runner alone
-    filestore = "/var/lib/odoo/filestore"     # the folder with one folder per database
-    storages = ["/srv/backups"]               # where backups may be kept
-    odoo = ["/usr/bin/odoo"]                  # how Odoo's command is started
-    odoo_conf = "/etc/odoo/odoo.conf"
+dsn = "host=/run/postgresql user=steward_runner dbname=production"
+work = "/var/lib/steward"                 # journal and scratch, of this runner alone
+filestore = "/var/lib/odoo/filestore"     # the folder with one folder per database
+storages = ["/srv/backups"]               # where backups may be kept
+odoo = ["/usr/bin/odoo"]                  # how Odoo's command is started
+odoo_conf = "/etc/odoo/odoo.conf"
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +16,6 @@ from ..backup.manifest import SigningKey, new_key
 from .config import Config
 from .postgres import Connection, Server
 from .problems import Problem, Refused
-
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ def _one(connection: Connection, query: str, *values: Any) -> tuple[Any, ...] | 
 
 
 def _found(connection: Connection) -> dict[str, str]:
-    """What the database says of itself; a copy says something else."""
-    if not (_one(connection, "SELECT to_regclass('steward_runner')") or [None])[0]:
+    """What the database says of itself."""
+    [there] = _one(connection, "SELECT to_regclass('steward_runner')") or [None]
+    if not there:
         raise Refused("This database has no Steward: install the addon first.")
     row = _one(
         connection,
@@ -49,7 +50,7 @@ def _found(connection: Connection) -> dict[str, str]:
     assert row
     name, system, uuid, neutralized = row
     if str(neutralized or "").lower() not in ("", "false", "f", "0"):
-        raise Refused(f"{name} is neutralized, a copy for tests: no runner works for it.")
+        raise Refused(f"{name} is neutralized, a copy: no runner works for it.")
     return {
         "database_uuid": str(uuid or ""),
         "database_name": str(name),
@@ -60,13 +61,13 @@ def _found(connection: Connection) -> dict[str, str]:
 def recognise(connection: Connection, config: Config) -> Identity:
     """The enrolment that this runner's key proves; refused for any other database."""
     found = _found(connection)
-    row = _one(
+    row = config.key_file.exists() and _one(
         connection,
         "SELECT id, active, database_uuid, database_name, system_identifier"
         " FROM steward_runner WHERE key_hash = %s",
         _hash(_read_key(config.key_file)),
     )
-    if row is None:
+    if not row:
         raise Refused(
             "This runner is not enrolled: enrol it with a code from Odoo, under"
             " Steward > Configuration > Runners."
@@ -114,7 +115,9 @@ def enrol(config: Config, code: str = "", *, auto: bool = False) -> Identity:
                 _hash(code.strip()),
             )
             if row is None:
-                raise Refused("The code is wrong, was used, or is older than 15 minutes.")
+                raise Refused(
+                    "The code is wrong, was used, or is older than 15 minutes."
+                )
             id_ = row[0]
         return Identity(int(id_), **found)
     finally:
@@ -227,23 +230,30 @@ def check(config: Config) -> list[tuple[str, bool, str]]:
 
     def odoo() -> str:
         if not odoo_works(config):
-            raise Problem("Odoo's command does not work: neither drills nor neutral copies.")
+            raise Problem(
+                "Odoo's command does not work: neither drills nor neutral copies."
+            )
         return " ".join(config.odoo)
 
+    def signing_key() -> str:
+        return SigningKey.load(config.signing_key_file).id
+
+    def programs() -> str:
+        return server.tools_version
+
     found = []
-    for name, ask in {
+    asked: dict[str, Callable[[], str]] = {
         "enrolled": enrolled,
         "rights": rights,
-        "programs": lambda: server.tools_version,
+        "programs": programs,
         "filestore": filestore,
         "storages": storages,
         "odoo": odoo,
-        "signing key": lambda: SigningKey.load(config.signing_key_file).id,
-    }.items():
+        "signing key": signing_key,
+    }
+    for name, ask in asked.items():
         try:
             found.append((name, True, ask()))
         except (Problem, OSError) as error:
             found.append((name, False, str(error)))
     return found
-
-

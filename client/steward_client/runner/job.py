@@ -125,8 +125,12 @@ class Job:
         try:
             yield
         finally:
-            clean(what, self.config, self.server)
-            self.journal.write("gone", self.uuid, key=key)
+            self._calm += 1  # also when the work was told to stop
+            try:
+                clean(what, self.config, self.server)
+                self.journal.write("gone", self.uuid, key=key)
+            finally:
+                self._calm -= 1
 
     @contextmanager
     def folder(self, name: str) -> Iterator[Path]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +19,7 @@ from psycopg2 import sql
 
 from .problems import Problem, Refused
 
+LOOK = 0.2  # seconds between looks whether to go on
 LOCK_TIMEOUT = 60  # seconds; whoever waits longer is in somebody's way
 HIDDEN = "steward_restoring_"  # databases that are not whole yet
 SESSION = (
@@ -26,6 +29,37 @@ SESSION = (
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
 
 Connection = psycopg2.extensions.connection
+
+
+_worker = threading.local()
+
+
+@contextmanager
+def interruptible(check: Callable[[], None]) -> Iterator[None]:
+    """Have this thread's statements look now and then whether to go on.
+
+    A statement may wait for somebody's lock, and nobody waits for us that long.
+    """
+    psycopg2.extensions.set_wait_callback(_wait)
+    _worker.check = check
+    try:
+        yield
+    finally:
+        del _worker.check
+
+
+def _wait(connection: Connection) -> None:
+    check = getattr(_worker, "check", None)
+    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+        handle = [connection.fileno()]
+        reading = state == psycopg2.extensions.POLL_READ
+        select.select(handle if reading else [], [] if reading else handle, [], LOOK)
+        if check:
+            try:
+                check()
+            except BaseException:
+                connection.cancel()
+                raise
 
 
 class Server:
@@ -52,8 +86,8 @@ class Server:
 
     def connect(self, database: str = "", *, autocommit: bool = True) -> Connection:
         """A connection; without a name, to the database of the DSN."""
-        parts = {"connect_timeout": 10, "application_name": "steward-runner"}
-        parts |= self._parts
+        parts: dict[str, Any] = {"connect_timeout": 10}
+        parts |= {"application_name": "steward-runner", **self._parts}
         try:
             connection: Connection = psycopg2.connect(
                 **(parts | {"dbname": database or self.home})
@@ -91,7 +125,11 @@ class Server:
         """The environment of its programs; the password is seen by nobody else."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         kept.update(
-            {k: v for k, v in os.environ.items() if k in ("PGPASSFILE", "PGSSLROOTCERT")}
+            {
+                k: v
+                for k, v in os.environ.items()
+                if k in ("PGPASSFILE", "PGSSLROOTCERT")
+            }
         )
         if "password" in self._parts:
             kept["PGPASSWORD"] = str(self._parts["password"])
@@ -274,7 +312,10 @@ def _version_of(folder: Path) -> int | None:
         return None
     try:
         told = subprocess.run(
-            [folder / "pg_dump", "--version"], capture_output=True, text=True, check=True
+            [folder / "pg_dump", "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None

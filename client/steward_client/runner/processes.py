@@ -57,7 +57,8 @@ class Program:
                 stdout=output or subprocess.DEVNULL,
                 stderr=errors or subprocess.PIPE,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                # no locks are taken in it: the library was loaded long before
+                preexec_fn=_die_with_parent,  # noqa: PLW1509
             )
         except OSError as error:
             raise Problem(f"{self.name} cannot be started: {error}") from None

@@ -28,9 +28,7 @@ class Claim:
     fence: int
 
 
-def _execute(
-    connection: Connection, query: str, *values: Any
-) -> list[tuple[Any, ...]]:
+def _execute(connection: Connection, query: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         return list(cursor.fetchall()) if cursor.description else []

@@ -12,8 +12,8 @@ import signal
 import threading
 import time
 import traceback
-from contextlib import contextmanager, suppress
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,7 +26,7 @@ from .config import Config
 from .enrol import Identity, recognise
 from .job import Job, clean
 from .journal import Journal
-from .postgres import Connection, Server
+from .postgres import Connection, Server, interruptible
 from .problems import (
     Cancelled,
     HandedBack,
@@ -243,7 +243,8 @@ class Runner:
         state, result, error, detail = "failed", None, "", ""
         try:
             expect_sound(held.verb, held.arguments)
-            result = VERBS[held.verb](job)
+            with interruptible(job.check):
+                result = VERBS[held.verb](job)
             state = "done"
         except Cancelled:
             state, error = "cancelled", "It was cancelled."
@@ -264,7 +265,7 @@ class Runner:
             detail = traceback.format_exc()
         except OSError as problem:
             error, detail = _of_the_machine(problem), traceback.format_exc()
-        except Exception as problem:  # noqa: BLE001 - of a verb; the runner goes on
+        except Exception as problem:  # of a verb; the runner goes on
             _logger.exception("%s %s failed", held.verb, held.uuid)
             error = f"The runner failed: {problem!r}"
             detail = traceback.format_exc()

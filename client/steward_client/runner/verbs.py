@@ -7,8 +7,8 @@ from typing import Any
 
 import jsonschema
 
-from ..backup import exporting, pruning, restoring
 from ..backup import drill as drilling
+from ..backup import exporting, pruning, restoring
 from ..backup.archive import Archive
 from ..backup.checking import verify
 from ..backup.engine import LEVELS, Engine
@@ -56,6 +56,7 @@ SCHEMAS: dict[str, Json] = {
         encryption={"type": "null"},
         jobs={"type": ["integer", "null"], "minimum": 1, "maximum": 16},
         label={"type": ["string", "null"], "maxLength": 256},
+        filestore={"type": ["string", "null"], "maxLength": 4096},
         plan_uuid={"type": ["string", "null"], "maxLength": 64},
     ),
     "verify": _schema(
@@ -86,7 +87,9 @@ SCHEMAS: dict[str, Json] = {
     "prune": _schema(
         ["storage", "remove", "keep"], storage=_STORAGE, remove=_PATHS, keep=_PATHS
     ),
-    "export": _schema(["storage", "path", "to"], storage=_STORAGE, path=_PATH, to=_PATH),
+    "export": _schema(
+        ["storage", "path", "to"], storage=_STORAGE, path=_PATH, to=_PATH
+    ),
     "probe": _schema(["storage"], storage=_STORAGE),
 }
 
@@ -154,4 +157,6 @@ def expect_sound(verb: str, arguments: Any) -> None:
     validator = jsonschema.Draft202012Validator(SCHEMAS[verb])
     for error in validator.iter_errors(arguments):
         where = "/".join(map(str, error.absolute_path)) or "arguments"
-        raise Refused(f"{verb} cannot be done with such {where}: {error.message[:300]}.")
+        raise Refused(
+            f"{verb} cannot be done with such {where}: {error.message[:300]}."
+        )
