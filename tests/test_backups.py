@@ -12,7 +12,8 @@ import time
 
 import psycopg2
 import pytest
-from hypothesis import HealthCheck, given, settings as hypothesis_settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from runners import World, end, tree
 
@@ -130,8 +131,8 @@ def test_unusual_contents(world):
     world.sql(
         """
         CREATE SCHEMA "Übersicht";
-        CREATE TABLE "Übersicht"."Größe ""x""" (id int PRIMARY KEY, "straße" text);
-        INSERT INTO "Übersicht"."Größe ""x""" VALUES (1, 'ß'), (2, NULL);
+        CREATE TABLE "Übersicht"."Größe ""x"" y" (id int PRIMARY KEY, "straße" text);
+        INSERT INTO "Übersicht"."Größe ""x"" y" VALUES (1, 'ß'), (2, NULL);
         SELECT lo_from_bytea(0, 'a large object');
         CREATE TABLE parted (id int, at date) PARTITION BY RANGE (at);
         CREATE TABLE parted_1 PARTITION OF parted
@@ -155,7 +156,9 @@ def test_unusual_contents(world):
     assert all(check["ok"] for check in result["checks"])
     copied = world.filestore / target / "checklist"
     assert {p.name for p in copied.iterdir()} == {odd.name, bad.name}
-    assert world.sql('SELECT "straße" FROM "Übersicht"."Größe ""x"""', database=target)
+    assert world.sql(
+        'SELECT "straße" FROM "Übersicht"."Größe ""x"" y"', database=target
+    )
     assert world.sql("SELECT count(*) FROM parted", database=target) == [(50,)]
     assert world.sql("SELECT count(*) FROM pg_largeobject", database=target) == [(1,)]
     world.expect_truth()
@@ -172,9 +175,7 @@ def test_another_locale(world):
     name = world.backup(database=odd)
     target = f"{odd}_copy"
     world.done("restore", path=name, target=target, neutralize=False)
-    query = (
-        "SELECT datlocprovider::text, datlocale FROM pg_database WHERE datname = %s"
-    )
+    query = "SELECT datlocprovider::text, datlocale FROM pg_database WHERE datname = %s"
     [(provider, locale)] = world.databases.sql(query, "postgres", target)
     assert (provider, locale) == ("i", "de-DE")
 
@@ -268,12 +269,12 @@ def test_with_the_usual_tools(world, tmp_path):
     if not shutil.which("zstd"):
         pytest.skip("there is no zstd here")
     name = world.backup()
+    out = tmp_path / "out"
+    out.mkdir()
     for part in sorted(folder_of(world, name).glob("filestore/*")):
-        command = 'zstd -qdc "$1" | tar -x -C "$2"'
-        subprocess.run(["sh", "-ec", command, "sh", part, tmp_path / "out"], cwd="/") if (
-            tmp_path / "out"
-        ).mkdir(exist_ok=True) is None else None
-    assert tree(tmp_path / "out") == tree(world.files)
+        words = ["sh", "-ec", 'zstd -qdc "$1" | tar -x -C "$2"', "sh", part, out]
+        subprocess.run(words, check=True)
+    assert tree(out) == tree(world.files)
 
 
 # -- what is wrong with a backup -----------------------------------------------------

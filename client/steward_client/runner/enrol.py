@@ -42,7 +42,8 @@ def _found(connection: Connection) -> dict[str, str]:
         raise Refused("This database has no Steward: install the addon first.")
     row = _one(
         connection,
-        "SELECT current_database(), (SELECT system_identifier FROM pg_control_system()),"
+        "SELECT current_database(),"
+        " (SELECT system_identifier FROM pg_control_system()),"
         " (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid'),"
         " (SELECT value FROM ir_config_parameter"
         "   WHERE key = 'database.is_neutralized')",
