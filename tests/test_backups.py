@@ -145,12 +145,12 @@ def test_unusual_contents(world):
         CREATE TABLE empty ();
         """
     )
-    odd = world.files / "checklist" / "Straße und Wärme – ünïcode.txt"
+    odd = world.files / "checklist" / "Straße und Wärme, ünïcode.txt"
     odd.parent.mkdir()
     odd.write_text("ü")
     bad = world.files / "checklist" / os.fsdecode(b"\xff\xfe latin")
     bad.write_text("no UTF-8")
-    os.symlink("/etc/passwd", world.files / "checklist" / "link")
+    (world.files / "checklist" / "link").symlink_to("/etc/passwd")
     name, target = world.backup(label="Größe"), f"{world.database}_ü"
     result = world.done("restore", path=name, target=target, neutralize=False)
     assert all(check["ok"] for check in result["checks"])

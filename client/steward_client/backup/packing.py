@@ -260,15 +260,18 @@ class Member:
                 yield start + done, data
                 done += len(data)
 
-    def contents(self) -> Iterator[bytes]:
-        """Its bytes, holes as zeros."""
-        position, zeros = 0, bytes(CHUNK)
-        for start, data in (*self.chunks(), (self.size, b"")):
-            while position < start:
-                yield zeros[: min(CHUNK, start - position)]
-                position += min(CHUNK, start - position)
-            yield data
-            position += len(data)
+    def read(self, also: Callable[[bytes], object] | None = None) -> None:
+        """Read all of it.
+
+        :param also: is given its bytes, holes as zeros
+        """
+        position = 0
+        for start, data in self.chunks():
+            _zeros(also, start - position)
+            if also:
+                also(data)
+            position = start + len(data)
+        _zeros(also, self.size - position)
 
     def write_to(
         self, path: Path, also: Callable[[bytes], object] | None = None
@@ -279,24 +282,27 @@ class Member:
         """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        position, zeros = 0, bytes(CHUNK)
+        position = 0
         with os.fdopen(os.open(path, flags, 0o640), "wb", buffering=0) as file:
             for start, data in self.chunks():
-                if start != position:
-                    file.seek(start)
-                while also and position < start:
-                    also(zeros[: min(CHUNK, start - position)])
-                    position += min(CHUNK, start - position)
+                _zeros(also, start - position)
+                file.seek(start)
                 view = memoryview(data)
                 while view:
                     view = view[file.write(view) :]
                 if also:
                     also(data)
                 position = start + len(data)
-            while also and position < self.size:
-                also(zeros[: min(CHUNK, self.size - position)])
-                position += min(CHUNK, self.size - position)
+            _zeros(also, self.size - position)
             file.truncate(self.size)
+
+
+def _zeros(also: Callable[[bytes], object] | None, count: int) -> None:
+    """Give somebody the bytes of a hole."""
+    zeros = bytes(min(CHUNK, count)) if also else b""
+    while also and count:
+        also(zeros[:count])
+        count -= min(len(zeros), count)
 
 
 def unpack(reader: Hashed) -> Iterator[Member]:

@@ -251,9 +251,9 @@ class Folder(Storage):
 def open_storage(told: dict[str, Any], roots: Iterable[Path]) -> Storage:
     """The storage that an operation's arguments name."""
     kind = told.get("kind")
-    if kind == "folder":
+    if kind == "folder" and set(told) <= {"kind", "path"}:
         return Folder(str(told.get("path") or ""), roots)
-    raise Refused(f"This runner knows no storage of kind {kind!r}.")
+    raise Refused(f"This runner cannot use such a storage: {kind}.")
 
 
 @contextmanager

@@ -23,15 +23,20 @@ Json = dict[str, Any]
 _TEXT: Json = {"type": "string", "maxLength": 1024}
 _DATABASE: Json = {"type": "string", "minLength": 1, "maxLength": 63}
 _REFERENCE: Json = {"type": "string", "pattern": "^(env|file):.+", "maxLength": 1024}
+# what each kind needs besides is its own adapter's to say
 _STORAGE: Json = {
     "type": "object",
-    "properties": {
-        "kind": {"enum": ["folder"]},
-        "path": {"type": "string", "maxLength": 4096},
-    },
+    "properties": {"kind": {"enum": ["folder", "s3", "restic"]}},
     "required": ["kind"],
+    "additionalProperties": {"type": ["string", "boolean"], "maxLength": 4096},
+}
+_ENCRYPTION: Json = {
+    "type": ["object", "null"],
+    "properties": {"key": _REFERENCE},
+    "required": ["key"],
     "additionalProperties": False,
 }
+_LEVEL: Json = {"type": "integer", "minimum": 1, "maximum": 19}
 _PATH: Json = {"type": "string", "minLength": 1, "maxLength": 1024}
 _PATHS: Json = {"type": "array", "items": _PATH, "maxItems": 10000}
 
@@ -39,7 +44,7 @@ _PATHS: Json = {"type": "array", "items": _PATH, "maxItems": 10000}
 def _schema(required: list[str], **properties: Json) -> Json:
     return {
         "type": "object",
-        "properties": properties,
+        "properties": {"encryption": _ENCRYPTION, **properties},
         "required": required,
         "additionalProperties": False,
     }
@@ -51,9 +56,8 @@ SCHEMAS: dict[str, Json] = {
         database=_DATABASE,
         kind={"enum": ["full", "database", "filestore"]},
         storage=_STORAGE,
-        engine={"enum": ["archive"]},
-        compression={"type": ["integer", "null"], "minimum": 1, "maximum": 19},
-        encryption={"type": "null"},
+        engine={"enum": ["archive", "restic"]},
+        compression={"anyOf": [{"enum": ["zstd", None]}, _LEVEL]},
         jobs={"type": ["integer", "null"], "minimum": 1, "maximum": 16},
         label={"type": ["string", "null"], "maxLength": 256},
         filestore={"type": ["string", "null"], "maxLength": 4096},
@@ -96,6 +100,11 @@ SCHEMAS: dict[str, Json] = {
 
 def engine_of(job: Job, storage: Json | None = None) -> Engine:
     """The engine and storage that an operation's arguments name."""
+    wish = job.arguments
+    if wish.get("encryption"):
+        raise Refused("This runner cannot encrypt: update it, or keep it unencrypted.")
+    if wish.get("engine", "archive") != "archive":
+        raise Refused(f"This runner has no engine {wish['engine']}.")
     opened = open_storage(storage or job.arguments["storage"], job.config.storages)
     return Archive(opened, SigningKey.load(job.config.signing_key_file))
 
