@@ -1,8 +1,11 @@
 """The runner: enrolment, claims, the journal, progress, cancelling, dying."""
 
+import doctest
 import hashlib
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -82,6 +85,17 @@ def test_a_backup_from_end_to_end(world):
     assert world.sql("SELECT cron_id FROM ir_cron_trigger") == [(77,)]
     assert row["applied"] is False
     world.expect_truth()
+
+
+def test_examples():
+    """The examples in the client's documentation are true."""
+    import steward_client
+
+    for module in pkgutil.walk_packages(steward_client.__path__, "steward_client."):
+        if not module.name.endswith("__main__"):
+            found = doctest.testmod(importlib.import_module(module.name))
+            assert found.failed == 0, module.name
+    assert doctest.testmod(steward_client).failed == 0
 
 
 # -- enrolment -----------------------------------------------------------------------

@@ -24,7 +24,7 @@ class SigningKey:
 
     >>> key = SigningKey(b"0" * 32)
     >>> key.id
-    '84e0c0eafaa95a34'
+    '57eddd8ddbbb31ef'
     >>> key.signs(b"text", key.sign(b"text")), key.signs(b"texd", key.sign(b"text"))
     (True, False)
     """

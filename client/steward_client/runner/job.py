@@ -13,7 +13,7 @@ from typing import Any
 from .config import Config
 from .journal import Journal
 from .postgres import Server
-from .problems import Cancelled, HandedBack, Interrupted, LostFence, Problem
+from .problems import Interrupted, LostFence, Refused
 from .processes import Program
 from .rows import Claim
 
@@ -162,7 +162,7 @@ def _clean_folder(what: dict[str, Any], config: Config, _server: Server) -> None
     path = Path(what["path"])
     roots = (config.scratch, config.filestore, *config.storages)
     if not any(path.is_relative_to(root) and path != root for root in roots):
-        raise Problem(f"{path} is in no folder of the runner.")
+        raise Refused(f"{path} is in no folder of the runner.")
     remove(path)
 
 
@@ -183,8 +183,6 @@ def _clean_database(what: dict[str, Any], _config: Config, server: Server) -> No
 
 
 CLEANERS = {"folder": _clean_folder, "database": _clean_database}
-
-__all__ = ["Cancelled", "HandedBack", "Job", "LostFence", "clean", "remove"]
 
 
 def _utc(seconds: float) -> str:

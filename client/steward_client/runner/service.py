@@ -281,7 +281,10 @@ class Runner:
             if entry.open:
                 go_on(entry, self.config, self.server, self.journal)
             for key, what in list(entry.scratch.items()):
-                clean(what, self.config, self.server)
+                try:
+                    clean(what, self.config, self.server)
+                except Refused as problem:  # the settings are others now
+                    _logger.warning("left where it is: %s", problem)
                 self.journal.write("gone", entry.uuid, key=key)
 
     def _repair(self) -> None:
