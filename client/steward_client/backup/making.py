@@ -10,7 +10,7 @@ from typing import Any
 
 from ..runner.job import Job
 from ..runner.postgres import LOCK_TIMEOUT, snapshot
-from ..runner.problems import Problem, Refused
+from ..runner.problems import HandedBack, Problem, Refused
 from . import filestore
 from .checking import read_back
 from .engine import Engine, Writer
@@ -42,7 +42,7 @@ def backup(
         if scratch := engine.scratch(name):
             stack.enter_context(job.making(**scratch))
         manifest = _write(job, engine, key, name, wish)
-    return proven(job, engine, name, manifest)
+        return _proven(job, engine, name, manifest)
 
 
 def _write(
@@ -102,20 +102,21 @@ def _write(
     return manifest
 
 
-def proven(
+def _proven(
     job: Job, engine: Engine, name: str, manifest: dict[str, Any]
 ) -> dict[str, Any]:
     """Read a new backup back; one that is not what was written is taken away."""
-    job.step("readback")
+    level = "readback"
     try:
-        found = read_back(job, engine, name, manifest)
-    except Problem:
+        job.step("readback")
+        if found := read_back(job, engine, name, manifest):
+            raise Problem(f"The backup could not be read back: {found[0]}")
+    except HandedBack:
+        level = "written"  # it is whole; begun anew, there would be two
+    except BaseException:
         engine.remove(name)
         raise
-    if found:
-        engine.remove(name)
-        raise Problem(f"The backup could not be read back: {found[0]}")
-    return result(engine, name, manifest, "readback", job.began)
+    return result(engine, name, manifest, level, job.began)
 
 
 def result(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import ExitStack
 from typing import Any
 
 from ..runner.job import Job
@@ -25,7 +26,10 @@ def prune(job: Job, engine: Engine) -> dict[str, Any]:
     job.step("prune")
     removed = []
     for number, name in enumerate(remove, 1):
-        engine.remove(name)
+        with ExitStack() as stack:
+            if scratch := engine.scratch(name):
+                stack.enter_context(job.making(**scratch))
+            engine.remove(name)
         removed.append(name)
         job.advance(number / len(remove))
     return {"removed": removed, "kept": sorted(n for n in keep if engine.has(n))}
