@@ -6,6 +6,7 @@ STEWARD_BENCH_BIG=1 make bench b=backup     # 2 GB of database and 1 GB of files
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 from harness import Row, alternate, report
+from house import server as serving
 from house.databases import Databases
 from house.settings import ROOT, Settings, product_addons
 
@@ -104,9 +106,25 @@ def memory(world: World) -> list[Row]:
     ]
 
 
+def serve_once(settings: Settings, databases: Databases, database: str) -> None:
+    """A database that people use has its assets; without, they would be compiled."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = settings.data / "log" / "bench-backup.log"
+    process = serving.start(
+        settings, databases.conf, database, port, log, extra=("--max-cron-threads=0",)
+    )
+    try:
+        serving.wait_until_served(process, port, log)
+    finally:
+        serving.end(process)
+
+
 def suite(settings: Settings, databases: Databases, folder: Path) -> list[Row]:
     """Restore and drill of a database with the whole suite."""
     with databases.clone(databases.template(product_addons()), "bench") as database:
+        serve_once(settings, databases, database)
         world = World(settings, databases, folder, database, databases.filestore)
         world.adopt()
         try:

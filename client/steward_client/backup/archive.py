@@ -11,7 +11,7 @@ from ..runner.problems import Problem
 from . import manifest as manifests
 from .engine import Engine, Tick, Writer, Written
 from .filestore import expected_sum, sha1
-from .packing import LEVEL, Hashed, Packer, unpack
+from .packing import LEVEL, Hashed, Packer, Part, unpack
 from .storage import Draft, Storage, drafting
 
 DUMP, FILES = "dump", "filestore"
@@ -20,18 +20,33 @@ DUMP, FILES = "dump", "filestore"
 class _Writer(Writer):
     def __init__(self, draft: Draft, tick: Tick, level: int, threads: int) -> None:
         self.draft = draft
-        self._dump = Packer(draft, DUMP, tick, level=level, threads=threads)
-        self._files = Packer(draft, FILES, tick, level=level, threads=threads)
+        self._parts: list[Part] = []
+        self._packer: Packer | None = None
+        self._settings = {"level": level, "threads": threads}
+        self._tick = tick
 
     def dumped(self, path: Path) -> None:
-        self._dump.add(path.name, path)
+        self._packing(DUMP).add(path.name, path)
         path.unlink()  # the scratch folder never holds the whole dump
 
     def add(self, name: str, path: Path, also: Callable[[bytes], object]) -> bool:
-        return self._files.add(name, path, also)
+        return self._packing(FILES).add(name, path, also)
+
+    def _packing(self, prefix: str) -> Packer:
+        """The packer of one kind; two at a time would take twice the memory."""
+        if self._packer is None or self._packer.prefix != prefix:
+            self._end()
+            self._packer = Packer(self.draft, prefix, self._tick, **self._settings)
+        return self._packer
+
+    def _end(self) -> None:
+        if self._packer:
+            self._parts += self._packer.close()
+        self._packer = None
 
     def close(self) -> Written:
-        parts = [*self._dump.close(), *self._files.close()]
+        self._end()
+        parts = self._parts
         return Written([p.as_json() for p in parts], sum(p.bytes for p in parts))
 
     def seal(self, manifest: bytes, signature: str) -> None:
