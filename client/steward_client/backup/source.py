@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from ..runner.postgres import Connection
+from ..runner.postgres import PROVIDER, Connection
 
 SAMPLED_TABLES = 40  # the largest ones
 SAMPLED_ROWS = 200  # the first and the last of each
@@ -118,8 +118,8 @@ class Source:
     def identity(self) -> dict[str, Any]:
         """Which database it is, and how it is set up."""
         [(name, encoding, collate, ctype, provider)] = self.rows(
-            "SELECT datname, pg_encoding_to_char(encoding), datcollate, datctype,"
-            " datlocprovider::text FROM pg_database WHERE datname = current_database()"
+            "SELECT datname, pg_encoding_to_char(encoding), datcollate, datctype,"  # noqa: S608 - a constant
+            f" {PROVIDER} FROM pg_database d WHERE datname = current_database()"
         )
         version = int(self.rows("SHOW server_version_num")[0][0])
         icu = ""

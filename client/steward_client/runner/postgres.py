@@ -7,6 +7,7 @@ import re
 import select
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -21,6 +22,8 @@ from .problems import Problem, Refused
 
 LOOK = 0.2  # seconds between looks whether to go on
 LOCK_TIMEOUT = 60  # seconds; whoever waits longer is in somebody's way
+# a column that PostgreSQL has from 15 on
+PROVIDER = "coalesce(to_jsonb(d)->>'datlocprovider', 'c')"
 HIDDEN = "steward_restoring_"  # databases that are not whole yet
 SESSION = (
     "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres';"
@@ -205,9 +208,9 @@ class Server:
             locale is not used, template0 is
         """
         same = self.query(
-            "SELECT 1 FROM pg_database WHERE datname = %s"
+            "SELECT 1 FROM pg_database d WHERE datname = %s"  # noqa: S608 - a constant
             " AND pg_encoding_to_char(encoding) = %s AND datcollate = %s"
-            " AND datctype = %s AND datlocprovider::text = %s",
+            f" AND datctype = %s AND {PROVIDER} = %s",
             *(template, locale["encoding"], locale["collate"], locale["ctype"]),
             locale["provider"],
         )
@@ -299,11 +302,16 @@ def _rename(cursor: Any, old: str, new: str) -> None:
 
 
 def _end_sessions(cursor: Any, database: str) -> None:
-    cursor.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-        " WHERE datname = %s AND pid <> pg_backend_pid()",
-        [database],
-    )
+    deadline = time.monotonic() + 10
+    while True:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND pid <> pg_backend_pid()",
+            [database],
+        )
+        if not cursor.rowcount or time.monotonic() > deadline:
+            return
+        time.sleep(0.02)
 
 
 def _version_of(folder: Path) -> int | None:
