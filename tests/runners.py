@@ -213,8 +213,8 @@ class World:
             arguments.setdefault("database", self.database)
         uid = str(uuid.uuid4())
         self.sql(
-            "INSERT INTO steward_operation (uuid, verb, arguments, state, queued_at)"
-            " VALUES (%s, %s, %s, 'queued', now())",
+            "INSERT INTO steward_operation (uuid, verb, arguments, state, fence,"
+            " queued_at) VALUES (%s, %s, %s, 'queued', 0, now())",
             *(uid, verb, psycopg2.extras.Json(arguments)),
         )
         return uid
