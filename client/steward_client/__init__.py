@@ -1,7 +1,7 @@
 """Talk to Steward, the suite of Odoo addons, from Python or the command line.
 
 >>> from steward_client import Client
->>> client = Client("https://odoo.example.com", "production", "the key")
+>>> client = Client("https://odoo.example.com", "production", "the-key")
 >>> client.url
 'https://odoo.example.com'
 """

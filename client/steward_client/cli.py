@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 import click
 
+from . import backups
 from .client import TIMEOUT, Client
 from .errors import Misused, StewardClientError, Unreachable
+from .runner.commands import runner
 
 REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
 PASSAGE = 200  # characters of a passage that are shown
@@ -194,6 +196,144 @@ def daily(settings: _Settings, wait: bool, as_json: bool) -> None:
                 click.echo(f"    {line}")
     if status["state"] == "failed":
         sys.exit(REFUSED)
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
+_wait = click.option(
+    "--wait", is_flag=True, help="Until it has ended; exit 1 if badly."
+)
+
+
+@cli.group()
+def backup() -> None:
+    """Make, list and verify backups."""
+
+
+@backup.command("run")
+@click.argument("plan")
+@_wait
+@_json
+@click.pass_obj
+@_told
+def backup_run(settings: _Settings, plan: str, wait: bool, as_json: bool) -> None:
+    """Make a backup by a PLAN, its name or number, now."""
+    client = settings.client()
+    told = client.call("steward.backup.plan", "run", plan=plan)
+    backups.conclude(client, told, wait, as_json)
+
+
+@backup.command("list")
+@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True)
+@_json
+@click.pass_obj
+@_told
+def backup_list(settings: _Settings, limit: int, as_json: bool) -> None:
+    """List the backups, the newest first."""
+    client = settings.client()
+    found = backups.listed(
+        client, "steward.backup", backups.FIELDS, "moment DESC, id DESC", limit
+    )
+    _show(found, backups.FIELDS, as_json)
+
+
+@backup.command("verify")
+@click.argument("backup_id", type=int)
+@click.option(
+    "--level",
+    type=click.Choice(["checksummed", "readback"]),
+    default="readback",
+    show_default=True,
+)
+@_wait
+@_json
+@click.pass_obj
+@_told
+def backup_verify(
+    settings: _Settings, backup_id: int, level: str, wait: bool, as_json: bool
+) -> None:
+    """Check that a backup is whole, where it is."""
+    client = settings.client()
+    told = client.call("steward.backup", "verify", backup_id=backup_id, level=level)
+    backups.conclude(client, told, wait, as_json)
+
+
+@cli.command()
+@click.argument("backup_id", type=int)
+@click.argument("target")
+@click.option(
+    "--neutralize/--alive",
+    default=True,
+    show_default=True,
+    help="Whether the copy mails, calls and pays nothing.",
+)
+@_wait
+@_json
+@click.pass_obj
+@_told
+def restore(
+    settings: _Settings,
+    backup_id: int,
+    target: str,
+    neutralize: bool,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Restore a backup to a new database, TARGET."""
+    client = settings.client()
+    told = client.call(
+        "steward.backup",
+        "restore",
+        backup_id=backup_id,
+        target_db=target,
+        neutralize=neutralize,
+    )
+    backups.conclude(client, told, wait, as_json)
+
+
+@cli.group()
+def drill() -> None:
+    """Prove backups by restoring them."""
+
+
+@drill.command("run")
+@click.argument("backup_id", type=int)
+@_wait
+@_json
+@click.pass_obj
+@_told
+def drill_run(settings: _Settings, backup_id: int, wait: bool, as_json: bool) -> None:
+    """Restore a backup where nobody sees it, and see whether Odoo works with it."""
+    client = settings.client()
+    told = client.call(
+        "steward.backup", "verify", backup_id=backup_id, level="restored"
+    )
+    backups.conclude(client, told, wait, as_json)
+    if wait and "drill_id" in told:
+        backups.expect_passed(client, told["drill_id"])
+
+
+@drill.command("list")
+@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True)
+@_json
+@click.pass_obj
+@_told
+def drill_list(settings: _Settings, limit: int, as_json: bool) -> None:
+    """List the drills, the newest first."""
+    client = settings.client()
+    found = backups.listed(
+        client, "steward.drill", backups.DRILL_FIELDS, "id DESC", limit
+    )
+    _show(found, backups.DRILL_FIELDS, as_json)
+
+
+def _show(found: list[dict[str, Any]], fields: tuple[str, ...], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        backups.table(found, fields)
+
+
+cli.add_command(runner)
 
 
 def main() -> None:

@@ -1,0 +1,176 @@
+"""Backups beside pg_dump, in little memory; restores and drills of the suite.
+
+STEWARD_BENCH_BIG=1 make bench b=backup     # 2 GB of database and 1 GB of files
+"""
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import Row, alternate, report
+from house import server as serving
+from house.databases import Databases
+from house.settings import ROOT, Settings, product_addons
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+from runners import World
+
+BIG = os.environ.get("STEWARD_BENCH_BIG", "") not in ("", "0")
+DATABASE, FILES = (2000, 1000) if BIG else (300, 150)  # megabytes
+ROUNDS = 3
+MOST = 150.0  # megabytes of memory
+
+
+def fill(world: World) -> None:
+    """Rows as Odoo has them, with indexes; files of which half are compressed."""
+    world.sql(
+        f"""
+        CREATE TABLE account_move_line AS
+          SELECT n AS id, md5(n::text) AS name, 'INV/2026/' || n AS ref,
+                 random() * 1000 AS debit, now() - n * interval '1 minute' AS date,
+                 n % 977 AS partner_id, repeat(md5((n % 500)::text), 4) AS note
+            FROM generate_series(1, {DATABASE * 2900}) n;
+        ALTER TABLE account_move_line ADD PRIMARY KEY (id);
+        CREATE INDEX ON account_move_line (partner_id, date);
+        """
+    )
+    for number in range(FILES):
+        half = os.urandom(2**19)
+        text = (f"page {number} of a text that repeats " * 16000).encode()[: 2**19]
+        data = half + text
+        name = hashlib.sha1(data).hexdigest()
+        path = world.files / name[:2] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def beside_pg_dump(world: World, folder: Path) -> Row:
+    """A whole backup, read back, beside pg_dump alone, which checks nothing."""
+    server = world.databases.server
+    program = (world.config.pg_bin or Path("/usr/bin")) / "pg_dump"
+
+    def bare() -> None:
+        target = folder / "bare"
+        shutil.rmtree(target, ignore_errors=True)
+        subprocess.run(
+            [program, "-Fd", "-j2", "-f", target, world.database],
+            env={**os.environ, **server.env},
+            check=True,
+        )
+
+    def ours() -> None:
+        world.backup()
+
+    world.sql("CREATE TABLE warm AS SELECT count(*) FROM account_move_line")
+    value, baseline = alternate(ours, bare, ROUNDS)
+    ratio = value / baseline
+    name = f"backup of {DATABASE} MB + {FILES} MB beside pg_dump -j2"
+    return Row(name, value, "s", baseline, ratio, "<= 1.1 x pg_dump", ratio <= 1.1)
+
+
+def memory(world: World) -> list[Row]:
+    """The most that the runner takes for a filestore of 100 GB, nearly all holes."""
+    for number in range(100):
+        path = world.files / "checklist" / f"sparse-{number}"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as file:
+            file.truncate(2**30)
+            file.seek(number * 2**20)
+            file.write(os.urandom(2**20))
+    uid = world.ask("backup")
+    began = time.perf_counter()
+    process = world.start(once=True)
+    _pid, _status, usage = os.wait4(process.pid, 0)
+    process.returncode = 0
+    seconds = time.perf_counter() - began
+    row = world.row(uid)
+    assert row["state"] == "done", row
+    assert row["result"]["backup"]["filestore_bytes"] > 100 * 2**30
+    peak = usage.ru_maxrss / 1024
+    return [
+        Row(
+            *("most memory, 100 GB of sparse files", peak, "MB", None, None),
+            *(f"<= {MOST:.0f} MB", peak <= MOST),
+        ),
+        Row(
+            *("backup of 100 GB of sparse files", seconds, "s", None, None),
+            *("< 120 s", seconds < 120),
+        ),
+    ]
+
+
+def serve_once(settings: Settings, databases: Databases, database: str) -> None:
+    """A database that people use has its assets; without, they would be compiled."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = settings.data / "log" / "bench-backup.log"
+    process = serving.start(
+        settings, databases.conf, database, port, log, extra=("--max-cron-threads=0",)
+    )
+    try:
+        serving.wait_until_served(process, port, log)
+    finally:
+        serving.end(process)
+
+
+def suite(settings: Settings, databases: Databases, folder: Path) -> list[Row]:
+    """Restore and drill of a database with the whole suite."""
+    with databases.clone(databases.template(product_addons()), "bench") as database:
+        serve_once(settings, databases, database)
+        world = World(settings, databases, folder, database, databases.filestore)
+        world.adopt()
+        try:
+            name = world.backup()
+            began = time.perf_counter()
+            target = f"{database}_copy"
+            world.done("restore", path=name, target=target, neutralize=True)
+            restore = time.perf_counter() - began
+            row = world.do("drill", path=name, keep=False)
+            assert row["result"]["ok"], row
+            began = time.perf_counter()
+            world.do("drill", path=name, keep=False)
+            drill = time.perf_counter() - began
+        finally:
+            world.gone()
+        over = drill - restore
+    return [
+        Row(
+            *("restore of the suite's database", restore, "s", None, None),
+            *("< 60 s", restore < 60),
+        ),
+        Row(
+            *("drill besides the restore", over, "s", restore, drill / restore),
+            *("< 20 s", over < 20),
+        ),
+    ]
+
+
+def main() -> None:
+    settings = Settings()
+    databases = Databases.of_tests(settings)
+    rows = []
+    with tempfile.TemporaryDirectory(dir=settings.data) as place:
+        folder = Path(place)
+        world = World(settings, databases, folder)
+        try:
+            world.make()
+            fill(world)
+            rows.append(beside_pg_dump(world, folder))
+            rows += memory(world)
+        finally:
+            world.gone()
+        (folder / "suite").mkdir()
+        rows += suite(settings, databases, folder / "suite")
+    report("backup", rows)
+
+
+if __name__ == "__main__":
+    main()

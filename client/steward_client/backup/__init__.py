@@ -1,0 +1,1 @@
+"""Backups: made whole, proven by reading, restoring and comparing."""

@@ -1,0 +1,60 @@
+"""Removing what Odoo says is to go, and nothing else; asking how a storage is."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack
+from typing import Any
+
+from ..runner.job import Job
+from ..runner.problems import Problem, Refused
+from .engine import Engine
+from .storage import Storage, backup_name, checked_name, drafting
+
+
+def prune(job: Job, engine: Engine) -> dict[str, Any]:
+    """Remove backups by name; which ones is decided by Odoo.
+
+    A name that is to be kept as well, or is none, refuses the whole of it: whoever
+    asks for that does not know what they ask for.
+    """
+    remove = [checked_name(name) for name in job.arguments["remove"]]
+    keep = {checked_name(name) for name in job.arguments["keep"]}
+    if both := keep & set(remove):
+        raise Refused(f"{min(both)} cannot be both kept and removed.")
+    job.plan(prune=1)
+    job.step("prune")
+    removed = []
+    for number, name in enumerate(remove, 1):
+        with ExitStack() as stack:
+            if scratch := engine.scratch(name):
+                stack.enter_context(job.making(**scratch))
+            engine.remove(name)
+        removed.append(name)
+        job.advance(number / len(remove))
+    return {"removed": removed, "kept": sorted(n for n in keep if engine.has(n))}
+
+
+def probe(job: Job, storage: Storage) -> dict[str, Any]:
+    """Write, read back and remove something small; tell what space there is."""
+    job.plan(upload=1)
+    job.step("upload")
+    name = backup_name(".probe", "20000101-000000", job.short)
+    told: dict[str, Any] = {"ok": True}
+    text = secrets.token_bytes(64)
+    try:
+        with job.making(**storage.scratch(name)), drafting(storage, name) as draft:
+            with draft.open("probe") as file:
+                file.write(text)
+            draft.commit()
+        try:
+            with storage.open(name, "probe") as file:
+                if file.read() != text:
+                    raise Problem("The storage does not give back what it was given.")
+        finally:
+            storage.remove(name)
+    except (Problem, OSError) as error:
+        told = {"ok": False, "sentence": getattr(error, "sentence", str(error))}
+    if space := storage.space():
+        told["free_bytes"], told["total_bytes"] = space
+    return told

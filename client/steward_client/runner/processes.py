@@ -1,0 +1,129 @@
+"""Programs that the runner starts: watched, ended with it, and their words kept."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from .problems import Problem
+
+LOOK = 0.2  # seconds between looks whether to go on
+GRACE = 5.0  # seconds for a program to end by itself
+KEPT = 40  # lines of what a program said last
+_LIBC = ctypes.CDLL(None)
+_PARENT_DEATH = 1
+
+
+def _die_with_parent() -> None:
+    """In the child: SIGTERM when the runner is gone, also by ``kill -9``."""
+    _LIBC.prctl(_PARENT_DEATH, signal.SIGTERM)
+
+
+class Program:
+    """One running program.
+
+    :param check: called again and again; raises when the work has to stop
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        env: Mapping[str, str],
+        check: Callable[[], None],
+        *,
+        source: IO[bytes] | None = None,
+        output: IO[bytes] | None = None,
+        errors: IO[bytes] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.name = Path(command[0]).name
+        self.check = check
+        self.last: deque[str] = deque(maxlen=KEPT)
+        try:
+            self.process = subprocess.Popen(
+                [str(word) for word in command],
+                env=dict(env),
+                cwd=folder,
+                stdin=source or subprocess.DEVNULL,
+                stdout=output or subprocess.DEVNULL,
+                stderr=errors or subprocess.PIPE,
+                start_new_session=True,
+                # no locks are taken in it: the library was loaded long before
+                preexec_fn=_die_with_parent,  # noqa: PLW1509
+            )
+        except OSError as error:
+            raise Problem(f"{self.name} cannot be started: {error}") from None
+
+    def lines(self) -> Iterator[str]:
+        """What it says on its error output, as it says it; None: it says nothing."""
+        if self.process.stderr is None:
+            return
+        handle = self.process.stderr.fileno()
+        os.set_blocking(handle, False)
+        pending = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(handle, selectors.EVENT_READ)
+            while True:
+                self.check()
+                if not selector.select(LOOK):
+                    yield ""
+                    continue
+                data = os.read(handle, 65536)
+                *whole, pending = (pending + data).split(b"\n")
+                for line in [*whole, *([pending] if not data and pending else [])]:
+                    text = line.decode("utf-8", "replace").rstrip()
+                    self.last.append(text)
+                    yield text
+                if not data:
+                    return
+
+    def wait(self) -> int:
+        """Its exit code, when it has ended."""
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return self.process.wait(LOOK)
+            self.check()
+
+    def finish(self, what: str) -> None:
+        """Wait for its end; a bad one is a `Problem`."""
+        for _line in self.lines():
+            pass
+        self.expect_success(what)
+
+    def expect_success(self, what: str) -> None:
+        """Its exit code is 0, and only then was anything done."""
+        code = self.wait()
+        if code:
+            how = f"signal {-code}" if code < 0 else f"code {code}"
+            said = [line for line in self.last if ": error:" in line or "FATAL" in line]
+            words = " ".join(said[:3] or [line for line in self.last if line][-2:])
+            raise Problem(f"{what}: {self.name} ended with {how}. {words}".strip())
+
+    def end(self) -> None:
+        """Have it gone, and all that it started."""
+        if self.process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGTERM)
+            deadline = time.monotonic() + GRACE
+            while self.process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        if self.process.stderr:
+            self.process.stderr.close()
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()

@@ -1,0 +1,206 @@
+"""The seam to Odoo: the two tables that both sides read and write by plain SQL."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+
+from .problems import LostFence
+
+UTC_NOW = "(now() AT TIME ZONE 'UTC')"
+APPLYING_CRON = ("steward", "ir_cron_apply_operations")
+
+Connection = psycopg2.extensions.connection
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An operation that is ours as long as its fence is."""
+
+    uuid: str
+    verb: str
+    arguments: dict[str, Any]
+    fence: int
+
+
+def _execute(connection: Connection, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def claim(connection: Connection, runner: int, lease: float) -> Claim | None:
+    """Take the operation that waited longest, unless another runner took it."""
+    rows = _execute(
+        connection,
+        f"""UPDATE steward_operation
+               SET state = 'running', runner_id = %s, fence = fence + 1,
+                   lease_until = {UTC_NOW} + %s * interval '1 second',
+                   started_at = {UTC_NOW}, ended_at = NULL, progress = 0,
+                   step = NULL, steps = '[]', eta = NULL
+             WHERE id = (SELECT id FROM steward_operation
+                          WHERE state = 'queued'
+                            AND (runner_id IS NULL OR runner_id = %s)
+                          ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+         RETURNING uuid, verb, arguments, fence""",  # noqa: S608 - a constant
+        *(runner, lease, runner),
+    )
+    if not rows:
+        return None
+    uuid, verb, arguments, fence = rows[0]
+    if isinstance(arguments, str):
+        arguments = json.loads(arguments)
+    return Claim(str(uuid), verb, arguments or {}, fence)
+
+
+def beat(
+    connection: Connection, held: Claim, lease: float, told: dict[str, Any]
+) -> bool:
+    """Renew the lease and tell how far the work is; answer whether to cancel."""
+    rows = _execute(
+        connection,
+        f"""UPDATE steward_operation
+               SET lease_until = {UTC_NOW} + %s * interval '1 second',
+                   progress = %s, step = %s, steps = %s,
+                   eta = {UTC_NOW} + %s * interval '1 second'
+             WHERE uuid = %s AND fence = %s AND state = 'running'
+         RETURNING coalesce(cancel_wanted, false)""",  # noqa: S608 - a constant
+        *(lease, told["progress"], told["step"]),
+        *(psycopg2.extras.Json(told["steps"]), told["remaining"]),
+        *(held.uuid, held.fence),
+    )
+    if not rows:
+        raise LostFence
+    return bool(rows[0][0])
+
+
+def hand_back(connection: Connection, held: Claim) -> None:
+    """Let it wait again."""
+    _execute(
+        connection,
+        """UPDATE steward_operation
+              SET state = 'queued', lease_until = NULL, runner_id = NULL,
+                  progress = 0, step = NULL, steps = '[]', eta = NULL
+            WHERE uuid = %s AND fence = %s AND state = 'running'""",
+        *(held.uuid, held.fence),
+    )
+
+
+def tell(connection: Connection, uuid: str, outcome: dict[str, Any]) -> bool:
+    """Write how an operation ended, whatever its row says; and wake Odoo.
+
+    The caller knows the outcome from the journal, so there is no fence to hold: an
+    operation that was brought to an end has no other owner.
+    """
+    rows = _execute(
+        connection,
+        f"""UPDATE steward_operation
+               SET state = %s, result = %s, error = %s, detail = %s,
+                   ended_at = to_timestamp(%s) AT TIME ZONE 'UTC', lease_until = NULL,
+                   eta = NULL, steps = %s, applied = false,
+                   progress = CASE WHEN %s = 'done' THEN 100 ELSE progress END
+             WHERE uuid = %s AND state IN ('queued', 'running', 'lost')
+         RETURNING {UTC_NOW}""",  # noqa: S608 - a constant
+        *(outcome["state"], psycopg2.extras.Json(outcome["result"])),
+        *(outcome["error"] or None, outcome["detail"] or None, outcome["ended"]),
+        *(psycopg2.extras.Json(outcome["steps"]), outcome["state"], uuid),
+    )
+    if rows:
+        wake(connection)
+    return bool(rows)
+
+
+def wake(connection: Connection) -> None:
+    """Have Odoo take over what ended, as ``ir.cron._trigger`` does."""
+    _execute(
+        connection,
+        f"""INSERT INTO ir_cron_trigger (cron_id, call_at, create_uid, create_date,
+                                         write_uid, write_date)
+            SELECT res_id, date_trunc('second', {UTC_NOW}), 1, {UTC_NOW},
+                   1, {UTC_NOW}
+              FROM ir_model_data
+             WHERE module = %s AND name = %s AND model = 'ir.cron'""",  # noqa: S608
+        *APPLYING_CRON,
+    )
+
+
+def stranded(connection: Connection, runner: int) -> list[Claim]:
+    """What this runner held when it died."""
+    rows = _execute(
+        connection,
+        """SELECT uuid, verb, arguments, fence FROM steward_operation
+            WHERE state = 'running' AND runner_id = %s ORDER BY id""",
+        runner,
+    )
+    return [Claim(*row) for row in rows]
+
+
+def seen(connection: Connection, runner: int, facts: dict[str, Any]) -> None:
+    """Tell that the runner lives, and how its machine is."""
+    _execute(
+        connection,
+        f"""UPDATE steward_runner
+               SET seen_at = {UTC_NOW}, version = %s, hostname = %s, facts = %s
+             WHERE id = %s""",  # noqa: S608 - a constant
+        *(facts["version"], facts["hostname"], psycopg2.extras.Json(facts), runner),
+    )
+
+
+def carry_over(ours: Connection, theirs: Connection, uuid: str) -> None:
+    """Let a database that replaces ours know its runners and one operation.
+
+    What a runner may do it was told by ours; the operation is on its way to an end
+    that only the new database will be there to see.
+    """
+    [(exists,)] = _execute(theirs, "SELECT to_regclass('steward_operation')")
+    if not exists:
+        return
+    for (row,) in _execute(ours, "SELECT to_jsonb(r) FROM steward_runner r"):
+        _put(theirs, "steward_runner", row)
+    _execute(
+        theirs,
+        """UPDATE steward_runner SET database_uuid =
+              (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid')
+            WHERE key_hash IS NOT NULL""",
+    )
+    query = "SELECT to_jsonb(o) FROM steward_operation o WHERE uuid = %s"
+    for (row,) in _execute(ours, query, uuid):
+        for column in ("id", "user_id", "company_id", "res_model", "res_id"):
+            row.pop(column, None)
+        _put(theirs, "steward_operation", row)
+    # what waited when the backup was made was done, or given up, long ago
+    _execute(
+        theirs,
+        f"""UPDATE steward_operation SET state = 'cancelled', ended_at = {UTC_NOW}
+             WHERE state IN ('queued', 'running') AND uuid <> %s""",  # noqa: S608
+        uuid,
+    )
+
+
+def _put(connection: Connection, table: str, row: dict[str, Any]) -> None:
+    """Write a row of another database, as far as this one has its columns."""
+    columns = [
+        name
+        for (name,) in _execute(
+            connection,
+            "SELECT column_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND table_name = %s",
+            table,
+        )
+        if name in row
+    ]
+    key = "id" if "id" in row else "uuid"
+    names = ", ".join(columns)
+    kept = ", ".join(f"{name} = excluded.{name}" for name in columns if name != key)
+    _execute(
+        connection,
+        f"INSERT INTO {table} ({names}) SELECT {names}"  # noqa: S608 - of the catalogue
+        f" FROM jsonb_populate_record(NULL::{table}, %s)"
+        f" ON CONFLICT ({key}) DO UPDATE SET {kept}",
+        psycopg2.extras.Json(row),
+    )
