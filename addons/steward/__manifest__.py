@@ -19,6 +19,8 @@
         "views/steward_rate_limit_views.xml",
         "views/res_config_settings_views.xml",
         "views/steward_secret_views.xml",
+        "views/steward_runner_views.xml",
+        "views/steward_operation_views.xml",
         "views/steward_menus.xml",
         "views/steward_job_views.xml",
     ],

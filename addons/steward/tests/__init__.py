@@ -21,8 +21,10 @@ from . import test_kernel_schema
 from . import test_kernel_semaphore
 from . import test_kernel_statistics
 from . import test_kernel_windows
+from . import test_kernel_operation
 from . import test_limits
 from . import test_log
+from . import test_operation
 from . import test_queue_job
 from . import test_secret
 from . import test_status
