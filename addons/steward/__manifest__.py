@@ -21,6 +21,7 @@
         "views/steward_secret_views.xml",
         "views/steward_runner_views.xml",
         "views/steward_operation_views.xml",
+        "views/steward_evidence_views.xml",
         "views/steward_menus.xml",
         "views/steward_job_views.xml",
     ],

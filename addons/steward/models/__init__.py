@@ -15,6 +15,7 @@ from . import steward_secret
 from . import steward_runner
 from . import steward_operation
 from . import steward_progress
+from . import steward_evidence
 from . import steward_status
 from . import steward_dashboard
 from . import ir_websocket

@@ -42,7 +42,7 @@ class StewardProgressMixin(models.AbstractModel):
         operation = self.env["steward.operation"]._start(
             verb, arguments, self, company=company
         )
-        # sudo: the record - that its work was started, as the caller has checked
+        # sudo: steward.progress.mixin - that work was started; the caller has checked
         self.sudo()._write_own({"operation_id": operation.id})
         return operation
 
