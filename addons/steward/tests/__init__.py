@@ -3,11 +3,13 @@ from . import test_app
 from . import test_circuit
 from . import test_dashboard
 from . import test_engine
+from . import test_evidence
 from . import test_exceptions
 from . import test_http
 from . import test_kernel_backoff
 from . import test_kernel_breaker
 from . import test_kernel_bucketing
+from . import test_kernel_evidence
 from . import test_kernel_fingerprint
 from . import test_kernel_forecast
 from . import test_kernel_histogram

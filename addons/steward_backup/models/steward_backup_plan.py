@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
-from odoo.addons.steward.exceptions import Invalid, converted
+from odoo.addons.steward.exceptions import Invalid, Refused, converted
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tools import float_round
 
@@ -251,6 +251,13 @@ class StewardBackupPlan(models.Model):
     @api.constrains("key_id")
     def _check_key(self):
         self.key_id._check_runner_can_read()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_with_backups(self):
+        if self.env["steward.backup"].search_count([("plan_id", "in", self.ids)], limit=1):
+            raise Refused(
+                self.env._("A plan with backups is not deleted. Archive it instead.")
+            )
 
     # -- plan's calendar -------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.addons.steward.exceptions import Invalid
+from odoo.addons.steward.exceptions import Invalid, Refused
 from odoo.addons.steward.kernel import health
 from odoo.exceptions import AccessError, ValidationError
 
@@ -150,6 +150,14 @@ class StewardStorage(models.Model):
         secrets = self.access_key_id | self.secret_key_id | self.password_id
         for secret in secrets:
             secret._check_runner_can_read()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_with_backups(self):
+        backups = self.env["steward.backup"]
+        if backups.search_count([("storage_id", "in", self.ids)], limit=1):
+            raise Refused(
+                self.env._("A storage with backups is not deleted. Archive it instead.")
+            )
 
     def write(self, vals):
         done = super().write(vals)

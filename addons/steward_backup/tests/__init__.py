@@ -1,3 +1,5 @@
+from . import test_alarm
+from . import test_backup
 from . import test_kernel_band
 from . import test_kernel_retention
 from . import test_kernel_schedule
