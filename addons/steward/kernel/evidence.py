@@ -1,7 +1,8 @@
 """Evidence packs: what was found, sealed so that a change would show.
 
 >>> from datetime import datetime
->>> data = pack({"files/log.txt": b"all well"}, "Drill", datetime(2026, 3, 4, 10, 5), "drill")
+>>> when, files = datetime(2026, 3, 4, 10, 5), {"files/log.txt": b"all well"}
+>>> data = pack(files, "Drill", when, "drill")
 >>> [entry.path for entry in contents(data)]
 ['SUMMARY.md', 'files/log.txt']
 >>> problems(data)
@@ -9,7 +10,7 @@
 
 The same files give the same bytes, whoever packs them and when:
 
->>> data == pack({"files/log.txt": b"all well"}, "Drill", datetime(2026, 3, 4, 10, 5), "drill")
+>>> data == pack(files, "Drill", when, "drill")
 True
 """
 
@@ -116,7 +117,9 @@ def summary(title: str, when: datetime, files: Mapping[str, bytes]) -> str:
     <BLANKLINE>
     """
     verified = json.loads(files.get(VERIFICATION, b"{}"))
-    outcome = {True: "passed", False: "not passed"}.get(verified.get("ok"), "not judged")
+    outcome = {True: "passed", False: "not passed"}.get(
+        verified.get("ok"), "not judged"
+    )
     facts = [
         f"- {name}: {value}"
         for name, value in verified.items()
@@ -127,7 +130,11 @@ def summary(title: str, when: datetime, files: Mapping[str, bytes]) -> str:
         f" | {_cell(check.get('sentence'))} |"
         for check in verified.get("checks") or []
     ]
-    lines = [f"# {title}", "", f"Closed {when:%Y-%m-%d %H:%M} UTC. Outcome: **{outcome}**."]
+    lines = [
+        f"# {title}",
+        "",
+        f"Closed {when:%Y-%m-%d %H:%M} UTC. Outcome: **{outcome}**.",
+    ]
     lines += ["", *facts] if facts else []
     lines += ["", "| check | passed | |", "|---|---|---|", *checks] if checks else []
     lines += ["", "## Files", ""]

@@ -24,7 +24,9 @@ def is_silent(seen_at: datetime | None, now: datetime) -> bool:
     return seen_at is None or now - seen_at > RUNNER_SILENT
 
 
-def is_lost(lease_until: datetime | None, seen_at: datetime | None, now: datetime) -> bool:
+def is_lost(
+    lease_until: datetime | None, seen_at: datetime | None, now: datetime
+) -> bool:
     """Whether running work has nobody any more who does it.
 
     A lease that is over is not enough: a runner that lives takes its work up again.

@@ -42,7 +42,11 @@ class StewardEvidence(models.Model):
     closed_at = fields.Datetime("Closed", readonly=True)
     sha256 = fields.Char("SHA-256 of the zip", readonly=True)
     summary = fields.Text(readonly=True)
-    files = fields.Json("Files and checksums", readonly=True, help="Path, SHA-256 and size of each file.")
+    files = fields.Json(
+        "Files and checksums",
+        readonly=True,
+        help="Path, SHA-256 and size of each file.",
+    )
     files_text = fields.Text("What is inside", compute="_compute_files_text")
     attachment_id = fields.Many2one(
         "ir.attachment", "Zip", readonly=True, ondelete="restrict"
@@ -54,10 +58,11 @@ class StewardEvidence(models.Model):
     def _compute_files_text(self):
         for pack in self:
             pack.files_text = "\n".join(
-                f"{entry['sha256'][:12]}…  {entry['path']}" for entry in pack.files or []
+                f"{entry['sha256'][:12]}…  {entry['path']}"
+                for entry in pack.files or []
             )
 
-    # -- filling and closing -------------------------------------------------------
+    # -- filling and closing --------------------------------------------------
 
     @api.model
     def _open(self, record, scope):
@@ -86,9 +91,7 @@ class StewardEvidence(models.Model):
             except ValueError as error:
                 raise Invalid(str(error)) from error
             if path in known:
-                raise Invalid(
-                    self.env._("%(path)s is in the pack already.", path=path)
-                )
+                raise Invalid(self.env._("%(path)s is in the pack already.", path=path))
             data = content.encode() if isinstance(content, str) else content
             attachments.create(
                 {
@@ -142,7 +145,8 @@ class StewardEvidence(models.Model):
 
     def _loose(self):
         # sudo: ir.attachment - files of the pack, which our code alone writes
-        return self.env["ir.attachment"].sudo().search(
+        attachments = self.env["ir.attachment"].sudo()
+        return attachments.search(
             [
                 ("res_model", "=", self._name),
                 ("res_id", "=", self.id),
@@ -170,7 +174,7 @@ class StewardEvidence(models.Model):
             },
         }
 
-    # -- screens ---------------------------------------------------------------------
+    # -- screens --------------------------------------------------
 
     def action_download(self) -> dict:
         """Get the zip."""
@@ -235,7 +239,7 @@ class StewardEvidenceMixin(models.AbstractModel):
 
         :param str scope: what it is about, in a word or two
         :param dict files: path in the pack -> text or bytes
-        :param dict verification: ``{"ok", "checks"?: [{"name", "ok", "sentence"?}], …}``
+        :param dict verification: ``{"ok", "checks"?: [{"name", "ok", "sentence"?}]}``
         :return: the evidence
         """
         self.ensure_one()

@@ -80,7 +80,9 @@ class StewardOperation(models.Model):
     )
     company_id = fields.Many2one("res.company", readonly=True, index="btree_not_null")
     res_model = fields.Char("For (model)", readonly=True)
-    res_id = fields.Many2oneReference("For (id)", model_field="res_model", readonly=True)
+    res_id = fields.Many2oneReference(
+        "For (id)", model_field="res_model", readonly=True
+    )
     applied = fields.Boolean(
         "Taken over",
         readonly=True,
@@ -143,7 +145,7 @@ class StewardOperation(models.Model):
             return None
         return self.env[self.res_model].browse(self.res_id).exists() or None
 
-    # -- hooks -----------------------------------------------------------------------
+    # -- hooks --------------------------------------------------
 
     @api.model
     def _get_verbs(self):
@@ -177,7 +179,7 @@ class StewardOperation(models.Model):
             "cleanup": self.env._("Tidy up"),
         }
 
-    # -- asking ----------------------------------------------------------------------
+    # -- asking --------------------------------------------------
 
     @api.model
     def _start(self, verb, arguments, subject=None, company=None):
@@ -217,7 +219,7 @@ class StewardOperation(models.Model):
             ]
         )
         operation._wake_runner()
-        return operation.sudo(False)
+        return operation.with_env(self.env)
 
     def _wake_runner(self):
         """Tell runners that listen; those that poll see it by themselves."""
@@ -296,7 +298,7 @@ class StewardOperation(models.Model):
             if value is not None and (value is not False or name in _TRUTHS)
         }
 
-    # -- taking over -------------------------------------------------------------------
+    # -- taking over --------------------------------------------------
 
     @api.model
     def _cron_apply(self):
@@ -305,7 +307,9 @@ class StewardOperation(models.Model):
         Started by the runner itself when something has ended, and each minute.
         """
         self._find_lost()
-        waiting = self.search(self._to_apply_domain(), order="ended_at, id", limit=BATCH)
+        waiting = self.search(
+            self._to_apply_domain(), order="ended_at, id", limit=BATCH
+        )
         for number, operation in enumerate(waiting, 1):
             operation._apply()
             left = len(waiting) - number
@@ -359,7 +363,7 @@ class StewardOperation(models.Model):
                     }
                 )
 
-    # -- screens ---------------------------------------------------------------------
+    # -- screens --------------------------------------------------
 
     @api.model
     def _get_channels(self, ids):

@@ -110,7 +110,7 @@ class StewardRunner(models.Model):
         self.code = code
         self.command = code and f"steward runner enrol --code {code}"
 
-    # -- enrolment -----------------------------------------------------------------
+    # -- enrolment --------------------------------------------------
 
     @api.model
     def action_enrol(self) -> dict:
@@ -126,7 +126,7 @@ class StewardRunner(models.Model):
         runner = self.sudo()._create_own(
             [{"name": self.env._("Runner %(number)s", number=number)}]
         )
-        return runner.sudo(False)._show_code()
+        return runner.with_env(self.env)._show_code()
 
     def action_rotate(self) -> dict:
         """Make a new code; the key of before is worth nothing from now on.
@@ -175,7 +175,7 @@ class StewardRunner(models.Model):
         if not (self.env.su or self.env.user.has_group(group)):
             raise AccessError(self.env._("Only Administrators decide about runners."))
 
-    # -- what others ask -------------------------------------------------------------
+    # -- what others ask --------------------------------------------------
 
     @api.model
     def _alive(self):

@@ -17,7 +17,15 @@ class FakeRunner:
         self.root = root
         self.facts = {
             "clock": datetime.now(UTC).isoformat(),
-            "verbs": ["backup", "verify", "restore", "drill", "prune", "export", "probe"],
+            "verbs": [
+                "backup",
+                "verify",
+                "restore",
+                "drill",
+                "prune",
+                "export",
+                "probe",
+            ],
             "roots": [{"path": root, "free_bytes": free, "total_bytes": total}],
             "pg": {"pg_dump": "18.0", "pg_restore": "18.0"},
             "odoo_ok": True,

@@ -12,7 +12,9 @@ class TestEvidence(RunnerCase):
     def setUp(self):
         super().setUp()
         self.packs = self.env["steward.evidence"]
-        self.subject = self.env["steward.rate.limit"].create({"name": "subject", "rate": 1})
+        self.subject = self.env["steward.rate.limit"].create(
+            {"name": "subject", "rate": 1}
+        )
         self.pack = self.packs._open(self.subject, "check")
         self.pack._add({"files/log.txt": "all well", "files/data.bin": b"\x00\xff"})
 

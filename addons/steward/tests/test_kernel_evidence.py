@@ -12,7 +12,7 @@ from odoo.tests import BaseCase
 from ..kernel import evidence
 from . import kernel_common  # noqa: F401
 
-NOW = datetime(2026, 3, 4, 10, 5)
+NOW = datetime.fromisoformat("2026-03-04 10:05")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 names = st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}\.txt", fullmatch=True)
 packs = st.dictionaries(names, st.binary(max_size=200), max_size=6)
@@ -48,7 +48,8 @@ class TestEvidenceKernel(BaseCase):
         root = {"log": content, "more": content, "gone": None}
         if content != b"as it was":
             self.assertEqual(
-                evidence.problems(edited(data, "log", root["log"])), ["log was changed."]
+                evidence.problems(edited(data, "log", root["log"])),
+                ["log was changed."],
             )
         self.assertEqual(
             evidence.problems(edited(data, "more", content)), ["more was added."]

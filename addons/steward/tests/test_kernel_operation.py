@@ -8,10 +8,10 @@ from odoo.tests import BaseCase
 from ..kernel import operation
 from . import kernel_common  # noqa: F401
 
-NOW = datetime(2026, 3, 4, 10, 0)
-moments = st.none() | st.timedeltas(
-    timedelta(days=-2), timedelta(days=2)
-).map(lambda span: NOW + span)
+NOW = datetime.fromisoformat("2026-03-04 10:00")
+moments = st.none() | st.timedeltas(timedelta(days=-2), timedelta(days=2)).map(
+    lambda span: NOW + span
+)
 
 
 class TestOperationKernel(BaseCase):

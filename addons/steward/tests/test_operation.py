@@ -52,14 +52,18 @@ class TestOperation(OperationCase):
         operation = self.start()
         self.assertEqual(operation.state, "queued")
         operation_id, verb, arguments = self.runner.claim()
-        self.assertEqual((operation_id, verb, arguments), (operation.id, "count", {"to": 3}))
+        self.assertEqual(
+            (operation_id, verb, arguments), (operation.id, "count", {"to": 3})
+        )
         self.runner.step("dump", 40)
         [told] = self.by("viewer", self.operations).status([operation.id])
         self.assertEqual((told["state"], told["progress"]), ("running", 40))
         self.assertEqual(told["step"], "Read the database")
         self.runner.end(result={"sum": 6})
         self.assertFalse(operation.applied)
-        with patch.object(type(self.env["ir.cron"]), "_commit_progress", lambda *_a, **_k: 1):
+        with patch.object(
+            type(self.env["ir.cron"]), "_commit_progress", lambda *_a, **_k: 1
+        ):
             self.operations._cron_apply()
             self.operations._cron_apply()
         self.assertEqual(self.told, [(self.secret.id, "done")])
@@ -101,7 +105,8 @@ class TestOperation(OperationCase):
         with self.assertRaises(AccessError):
             self.by("viewer", operation).read(["arguments"])
         self.assertEqual(
-            self.by("operator", operation).read(["arguments"])[0]["arguments"], {"to": 3}
+            self.by("operator", operation).read(["arguments"])[0]["arguments"],
+            {"to": 3},
         )
 
     def test_cancel(self):
@@ -166,7 +171,8 @@ class TestOperation(OperationCase):
         self.assertFalse(self.runner.step("dump", 50), "its fence is lost")
         # its journal knew better
         self.runner.sql(
-            "UPDATE steward_operation SET state = 'done', applied = false WHERE uuid = %s",
+            "UPDATE steward_operation SET state = 'done', applied = false"
+            " WHERE uuid = %s",
             operation.uuid,
         )
         operation._apply()
@@ -240,7 +246,12 @@ class TestRunner(OperationCase):
     def test_denied(self):
         runners = self.env["steward.runner"].search([])
         for role in ("employee", "agent", "viewer", "operator", "reviewer"):
-            for name in ("action_enrol", "action_rotate", "action_disable", "action_enable"):
+            for name in (
+                "action_enrol",
+                "action_rotate",
+                "action_disable",
+                "action_enable",
+            ):
                 with self.subTest(role=role, name=name), self.assertRaises(AccessError):
                     getattr(self.by(role, runners), name)()
         with self.assertRaises(Refused):

@@ -1,11 +1,13 @@
 """Which backups stay: grandfather, father, son, and rules that protect from oneself.
 
+>>> from datetime import UTC
 >>> from zoneinfo import ZoneInfo
 >>> def backup(day, **more):
 ...     return Backup(day, datetime(2026, 3, day, 2, 0, tzinfo=UTC), **more)
 >>> policy = Policy(daily=2, weekly=2, minimum=1)
 >>> now = datetime(2026, 3, 12, 3, 0, tzinfo=UTC)
->>> for verdict in decide(map(backup, (12, 11, 10, 8, 7)), policy, now, ZoneInfo("UTC")):
+>>> nights = map(backup, (12, 11, 10, 8, 7))
+>>> for verdict in decide(nights, policy, now, ZoneInfo("UTC")):
 ...     print(verdict.key, "stays" if verdict.keep else "goes", *verdict.reasons)
 12 stays newest daily weekly minimum
 11 stays daily
@@ -23,7 +25,7 @@ A run that failed removes nothing: what is wrong may be wrong with the newest as
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 # why one stays; words for people are Odoo's

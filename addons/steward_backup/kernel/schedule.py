@@ -86,14 +86,20 @@ class Rule:
 
 
 def missed_since(
-    rule: Rule, zone: tzinfo, now: datetime, since: datetime, last_attempt: datetime | None
+    rule: Rule,
+    zone: tzinfo,
+    now: datetime,
+    since: datetime,
+    last_attempt: datetime | None,
 ) -> datetime | None:
     """The planned moment at which nothing was tried, although it was time; or None.
 
     :param since: when the plan was made or switched on: before, nothing was due
     :param last_attempt: when something was last begun, however it ended
 
-    >>> rule, at = Rule("daily", hour=2), lambda hour: datetime(2026, 3, 4, hour, tzinfo=UTC)
+    >>> def at(hour):
+    ...     return datetime(2026, 3, 4, hour, tzinfo=UTC)
+    >>> rule = Rule("daily", hour=2)
     >>> long_ago = datetime(2026, 1, 1, tzinfo=UTC)
     >>> print(missed_since(rule, UTC, at(5), long_ago, None))
     2026-03-04 02:00:00+00:00

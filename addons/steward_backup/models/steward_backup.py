@@ -7,7 +7,8 @@ from odoo.addons.steward.kernel.units import human_bytes
 from odoo.exceptions import AccessError
 from odoo.tools import SQL, format_datetime
 
-from ..kernel.verbs import DATABASE_NAME, KINDS as KIND_NAMES, proves_more
+from ..kernel.verbs import KINDS as KIND_NAMES
+from ..kernel.verbs import proves_more
 
 KINDS = list(
     zip(KIND_NAMES, ("Database and files", "Database only", "Files only"), strict=True)
@@ -141,7 +142,7 @@ class StewardBackup(models.Model):
     _path = models.UniqueIndex("(storage_id, path) WHERE pruned_at IS NULL")
     _series = models.Index("(plan_id, storage_id, database, moment DESC)")
 
-    # -- computes --------------------------------------------------------------------
+    # -- computes --------------------------------------------------
 
     @api.depends("moment", "database", "label")
     @api.depends_context("tz")
@@ -209,7 +210,7 @@ class StewardBackup(models.Model):
                 )
             )
 
-    # -- making one --------------------------------------------------------------------
+    # -- making one --------------------------------------------------
 
     @api.model
     def _begin(self, plan, storage, database, reason):
@@ -251,11 +252,11 @@ class StewardBackup(models.Model):
         plan = plans.search([], limit=1)
         if not plan:
             raise Invalid(
-                self.env._("There is no plan. Make one under Operations › Plans.")
+                self.env._("There is no plan. Make one under Operations > Plans.")
             )
         return plan.action_run()
 
-    # -- what the runner told ------------------------------------------------------------
+    # -- what the runner told --------------------------------------------------
 
     def _operation_done(self, operation):
         """Take over an outcome: of the backup itself, a verification or a restore."""
@@ -352,7 +353,7 @@ class StewardBackup(models.Model):
     def _known_level(self, level):
         return level if level in dict(LEVELS) else False
 
-    # -- what people and programs ask for ------------------------------------------------
+    # -- what people and programs ask for ------------------------------------------
 
     @api.model
     def verify(self, backup_id: int, level: str = "readback") -> dict:
@@ -367,9 +368,7 @@ class StewardBackup(models.Model):
         return backup._verify(level)
 
     @api.model
-    def restore(
-        self, backup_id: int, target_db: str, neutralize: bool = True
-    ) -> dict:
+    def restore(self, backup_id: int, target_db: str, neutralize: bool = True) -> dict:
         """Restore a backup to a database that is not there yet; Administrators only.
 
         :param backup_id: its id
@@ -442,7 +441,9 @@ class StewardBackup(models.Model):
     def _check_ready(self):
         if not self.is_there:
             raise Invalid(
-                self.env._("%(backup)s is not in its storage.", backup=self.display_name)
+                self.env._(
+                    "%(backup)s is not in its storage.", backup=self.display_name
+                )
             )
         if self.is_working:
             raise Invalid(
@@ -469,7 +470,7 @@ class StewardBackup(models.Model):
             name = self.env.ref(group).sudo().name
             raise AccessError(self.env._("Only a Steward %(group)s may.", group=name))
 
-    # -- buttons -------------------------------------------------------------------------
+    # -- buttons --------------------------------------------------
 
     def action_verify(self) -> bool:
         """Read it back to the end; Operators only."""
@@ -496,12 +497,14 @@ class StewardBackup(models.Model):
     def action_open_drills(self) -> dict:
         """Show the drills of this backup."""
         return {
-            **self.env["ir.actions.actions"]._for_xml_id("steward_backup.action_drills"),
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "steward_backup.action_drills"
+            ),
             "domain": [("backup_id", "in", self.ids)],
             "context": {},
         }
 
-    # -- timeline ------------------------------------------------------------------------
+    # -- timeline --------------------------------------------------
 
     @api.model
     def timeline(self, days: int = TIMELINE_DAYS) -> dict:
@@ -558,5 +561,3 @@ class StewardBackup(models.Model):
 
 def _count(parts):
     return len(parts) if isinstance(parts, list) else int(parts or 0)
-
-

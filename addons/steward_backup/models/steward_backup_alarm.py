@@ -69,7 +69,7 @@ class StewardBackupAlarm(models.Model):
 
     _one_open = models.UniqueIndex("(kind, key) WHERE is_open")
 
-    # -- opening and closing -----------------------------------------------------------
+    # -- opening and closing --------------------------------------------------
 
     @api.model
     def _look(self):
@@ -107,7 +107,7 @@ class StewardBackupAlarm(models.Model):
         Called as superuser. Each has ``kind``, ``key``, ``sentence`` (what, since
         when), ``remedy`` (what to do), ``since``, and what it is about.
         """
-        plans = self.env["steward.backup.plan"].search([])
+        plans = self.env["steward.backup.plan"].search([("active", "=", True)])
         return [
             *self._runner_alarms(plans),
             *(alarm for plan in plans for alarm in self._plan_alarms(plan)),
@@ -144,7 +144,7 @@ class StewardBackupAlarm(models.Model):
                 body=self.env._("It is over."), subtype_xmlid="mail.mt_note"
             )
 
-    # -- what may be wrong ---------------------------------------------------------------
+    # -- what may be wrong --------------------------------------------------
 
     @api.model
     def _runner_alarms(self, plans):
@@ -174,7 +174,7 @@ class StewardBackupAlarm(models.Model):
                     "none",
                     self.env._("No runner is enrolled: no backup is made."),
                     self.env._(
-                        "Press “Enrol a runner” under Configuration › Runners, and type"
+                        "Press “Enrol a runner” under Configuration > Runners, and type"
                         " what it shows on the runner's machine."
                     ),
                     since,
@@ -190,8 +190,8 @@ class StewardBackupAlarm(models.Model):
                     seconds=round(abs(runner.clock_skew)),
                 ),
                 self.env._(
-                    "Let both machines set their clocks over the network (NTP): times of"
-                    " backups, and S3, depend on it."
+                    "Let both machines set their clocks over the network (NTP): times"
+                    " of backups, and S3, depend on it."
                 ),
             )
         for runner in alive:
@@ -314,15 +314,13 @@ class StewardBackupAlarm(models.Model):
         }
         sizes = band.usual(before.mapped("bytes"), SIZE_SHARE, SIZE_FLOOR)
         if side := sizes and sizes.side(last.bytes):
-            word = (
-                self.env._("smaller") if side == "low" else self.env._("larger")
-            )
+            word = self.env._("smaller") if side == "low" else self.env._("larger")
             yield self._alarm(
                 "size",
                 f"{last.plan_id.id} {last.storage_id.id} {last.database}",
                 self.env._(
-                    "The backup of %(database)s of %(when)s is much %(word)s than usual:"
-                    " %(size)s instead of about %(usual)s.",
+                    "The backup of %(database)s of %(when)s is much %(word)s than"
+                    " usual: %(size)s instead of about %(usual)s.",
                     database=last.database,
                     when=self._when(last.moment),
                     word=word,
@@ -330,8 +328,8 @@ class StewardBackupAlarm(models.Model):
                     usual=human_bytes(sizes.middle),
                 ),
                 self.env._(
-                    "See whether much was deleted or added, by intention. Make a restore"
-                    " drill if in doubt."
+                    "See whether much was deleted or added, by intention. Make a"
+                    " restore drill if in doubt."
                 ),
                 last.ended_at,
                 **about,
@@ -444,7 +442,7 @@ class StewardBackupAlarm(models.Model):
 
     @api.model
     def _room(self, storage):
-        """Free and total bytes: what the runner tells all the time, or the last test."""
+        """Free and total bytes: what the runner tells all the time, or a test found."""
         if storage.kind == "folder":
             roots = self.env["steward.runner"]._roots()
             path = storage.path or (roots and roots[0]["path"]) or ""
@@ -499,7 +497,7 @@ class StewardBackupAlarm(models.Model):
     def _when(self, moment, tz=None):
         return format_datetime(self.env, moment, tz=tz or False, dt_format="short")
 
-    # -- screens ---------------------------------------------------------------------
+    # -- screens --------------------------------------------------
 
     def action_open_cause(self) -> dict:
         """Show what it is about."""

@@ -48,7 +48,13 @@ class StewardBackupPlan(models.Model):
     _inherit = ["steward.progress.mixin", "mail.thread"]
     _description = "Backup Plan"
     _order = "sequence, id"
-    _steward_own_fields = ("operation_id", "uuid", "next_run", "next_drill", "due_since")
+    _steward_own_fields = (
+        "operation_id",
+        "uuid",
+        "next_run",
+        "next_drill",
+        "due_since",
+    )
 
     name = fields.Char(required=True, tracking=True)
     uuid = fields.Char(
@@ -76,7 +82,7 @@ class StewardBackupPlan(models.Model):
         tracking=True,
         ondelete="restrict",
         groups="steward.group_administrator",
-        help="Where the key is kept, on the runner's machine. Whoever loses it loses the"
+        help="Where the key is kept, on the runner's machine. Who loses it loses the"
         " backups. Empty: they are not encrypted (restic always does).",
     )
     is_encrypted = fields.Boolean("Encrypted", compute="_compute_is_encrypted")
@@ -166,7 +172,9 @@ class StewardBackupPlan(models.Model):
     last_good_id = fields.Many2one(
         "steward.backup", "Last good backup", compute="_compute_last"
     )
-    last_drill_id = fields.Many2one("steward.drill", "Last drill", compute="_compute_last")
+    last_drill_id = fields.Many2one(
+        "steward.drill", "Last drill", compute="_compute_last"
+    )
 
     _numbers = models.Constraint(
         "CHECK (keep_daily >= 0 AND keep_weekly >= 0 AND keep_monthly >= 0"
@@ -181,7 +189,7 @@ class StewardBackupPlan(models.Model):
     )
     _due = models.Index("(next_run) WHERE active")
 
-    # -- computes --------------------------------------------------------------------
+    # -- computes --------------------------------------------------
 
     @api.depends("preset")
     def _compute_keep(self):
@@ -254,12 +262,14 @@ class StewardBackupPlan(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_with_backups(self):
-        if self.env["steward.backup"].search_count([("plan_id", "in", self.ids)], limit=1):
+        if self.env["steward.backup"].search_count(
+            [("plan_id", "in", self.ids)], limit=1
+        ):
             raise Refused(
                 self.env._("A plan with backups is not deleted. Archive it instead.")
             )
 
-    # -- plan's calendar -------------------------------------------------------------
+    # -- plan's calendar --------------------------------------------------
 
     def _zone(self):
         return ZoneInfo(self.tz or "UTC")
@@ -296,7 +306,7 @@ class StewardBackupPlan(models.Model):
         names = re.split(r"[\s,;]+", self.database_names or "")
         return [name for name in names if name] or [self.env.cr.dbname]
 
-    # -- running ---------------------------------------------------------------------
+    # -- running --------------------------------------------------
 
     @api.model
     def run(self, plan: int | str) -> dict:
@@ -413,7 +423,7 @@ class StewardBackupPlan(models.Model):
         self.ensure_one()
         self._check_operator()
         # sudo: steward.drill - made by this button alone
-        drills = self.sudo()._run_drill().sudo(False)
+        drills = self.sudo()._run_drill().with_env(self.env)
         if not drills:
             raise Invalid(
                 self.env._("There is no good backup yet that could be restored.")
@@ -426,7 +436,7 @@ class StewardBackupPlan(models.Model):
         if not (self.env.su or self.env.user.has_group("steward.group_operator")):
             raise AccessError(self.env._("Only Operators make backups."))
 
-    # -- keeping ---------------------------------------------------------------------
+    # -- keeping --------------------------------------------------
 
     def _policy(self):
         self.ensure_one()
@@ -450,7 +460,9 @@ class StewardBackupPlan(models.Model):
         verdicts = {}
         series = backups.grouped(lambda backup: (backup.storage_id, backup.database))
         for found in series.values():
-            ended = found.filtered(lambda backup: backup.state not in ("queued", "running"))
+            ended = found.filtered(
+                lambda backup: backup.state not in ("queued", "running")
+            )
             there = found.filtered("is_there")
             decided = retention.decide(
                 [
@@ -510,13 +522,15 @@ class StewardBackupPlan(models.Model):
         if backups:
             self._prune()
 
-    # -- screens ---------------------------------------------------------------------
+    # -- screens --------------------------------------------------
 
     def action_open_backups(self) -> dict:
         """Show this plan's backups."""
         self.ensure_one()
         return {
-            **self.env["ir.actions.actions"]._for_xml_id("steward_backup.action_backups"),
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "steward_backup.action_backups"
+            ),
             "domain": [("plan_id", "=", self.id)],
             "context": {},
         }

@@ -148,7 +148,10 @@ class StewardDashboard(models.AbstractModel):
         )
         sizes = {}
         for backup in found:
-            step = period.start + (backup.moment - period.start) // period.step * period.step
+            step = (
+                period.start
+                + (backup.moment - period.start) // period.step * period.step
+            )
             sizes.setdefault(step, []).append(backup.bytes)
         means = {step: sum(of) / len(of) / 1e6 for step, of in sizes.items()}
         return {

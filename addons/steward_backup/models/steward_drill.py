@@ -51,7 +51,9 @@ class StewardDrill(models.Model):
         aggregator="avg",
         help="How much work would have been lost (RPO).",
     )
-    check_ids = fields.One2many("steward.drill.check", "drill_id", "Checks", readonly=True)
+    check_ids = fields.One2many(
+        "steward.drill.check", "drill_id", "Checks", readonly=True
+    )
     checks_failed = fields.Integer(compute="_compute_checks_failed")
     error = fields.Char("What happened", readonly=True)
 
@@ -74,7 +76,7 @@ class StewardDrill(models.Model):
 
     @api.model
     def _begin(self, backup):
-        """Ask the runner to restore a backup for real; the caller has checked who may."""
+        """Ask the runner to restore for real; the caller has checked who may."""
         backup._check_ready()
         # sudo: steward.drill - written by our code alone
         drill = self.sudo()._create_own([{"backup_id": backup.id}])

@@ -64,9 +64,7 @@ class StewardStorage(models.Model):
     )
     region = fields.Char()
     bucket = fields.Char(groups="steward.group_administrator")
-    prefix = fields.Char(
-        "Folder in the bucket", groups="steward.group_administrator"
-    )
+    prefix = fields.Char("Folder in the bucket", groups="steward.group_administrator")
     path_style = fields.Boolean(
         "Bucket in the path",
         help="Most services other than Amazon's want it: https://host/bucket.",
@@ -92,9 +90,7 @@ class StewardStorage(models.Model):
     last_test_message = fields.Char("Result", readonly=True, copy=False)
 
     plan_ids = fields.Many2many("steward.backup.plan", string="Plans", readonly=True)
-    used_bytes = fields.Float(
-        "Backups take", compute="_compute_used", aggregator=None
-    )
+    used_bytes = fields.Float("Backups take", compute="_compute_used", aggregator=None)
     backup_count = fields.Integer("Backups", compute="_compute_used")
     room = fields.Selection(
         [("ok", "Enough"), ("degraded", "Nearly full"), ("failed", "Full")],
@@ -161,7 +157,9 @@ class StewardStorage(models.Model):
 
     def write(self, vals):
         done = super().write(vals)
-        if {"kind", *(f for names in _FIELDS.values() for f in names.values())} & {*vals}:
+        if {"kind", *(f for names in _FIELDS.values() for f in names.values())} & {
+            *vals
+        }:
             # what was tested was another place
             self._write_own(
                 {
@@ -174,7 +172,7 @@ class StewardStorage(models.Model):
             )
         return done
 
-    # -- what the runner gets ------------------------------------------------------
+    # -- what the runner gets --------------------------------------------------
 
     def _engine(self):
         return ENGINES.get(self.kind, "archive")
@@ -202,13 +200,13 @@ class StewardStorage(models.Model):
             raise Invalid(
                 self.env._(
                     "No runner has told where it may keep backups. Enrol one under"
-                    " Configuration › Runners and start it, or name a folder in the"
+                    " Configuration > Runners and start it, or name a folder in the"
                     " storage."
                 )
             )
         return roots[0]["path"]
 
-    # -- test ------------------------------------------------------------------------
+    # -- test --------------------------------------------------
 
     def action_test(self) -> bool:
         """Let the runner write, read back and remove a small file there.
@@ -247,7 +245,7 @@ class StewardStorage(models.Model):
         else:
             message = self.env._(
                 "No living runner has told that it may write there. Look under"
-                " Configuration › Runners."
+                " Configuration > Runners."
             )
         # sudo: steward.storage - the result of a test
         self.sudo()._write_own({**values, "last_test_message": message})
@@ -283,7 +281,9 @@ class StewardStorage(models.Model):
         """Show what is kept there."""
         self.ensure_one()
         return {
-            **self.env["ir.actions.actions"]._for_xml_id("steward_backup.action_backups"),
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "steward_backup.action_backups"
+            ),
             "domain": [("storage_id", "=", self.id)],
             "context": {},
         }

@@ -4,3 +4,4 @@ from . import test_kernel_band
 from . import test_kernel_retention
 from . import test_kernel_schedule
 from . import test_kernel_verbs
+from . import test_screens

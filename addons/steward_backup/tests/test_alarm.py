@@ -199,9 +199,7 @@ class TestAlarm(BackupCase):
         self.assertEqual(action["res_id"], backup.id)
 
     def test_nothing_is_hidden_by_a_broken_plan(self):
-        with patch.object(
-            type(self.plan), "_databases", lambda _plan: ["shop", "lab"]
-        ):
+        with patch.object(type(self.plan), "_databases", lambda _plan: ["shop", "lab"]):
             self.backed_up()
             self.runner.do(None, "failed", "No such database.")
             self.assertEqual(self.alarms(), ["failed"])

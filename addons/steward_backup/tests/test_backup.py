@@ -112,7 +112,9 @@ class TestBackup(BackupCase):
                     self.by(role, backup).write(values)
         with self.assertRaises(UserError):
             self.by("administrator", backup).create({"database": "x"})
-        self.by("operator", backup).write({"label": "before the fair", "protected": True})
+        self.by("operator", backup).write(
+            {"label": "before the fair", "protected": True}
+        )
         with self.assertRaises(AccessError):
             self.by("viewer", backup).write({"label": "mine"})
 
@@ -146,7 +148,7 @@ class TestBackup(BackupCase):
         with self.assertRaises(ValidationError):
             self.plan.database_names = "../shop"
 
-    # -- verification ------------------------------------------------------------------
+    # -- verification --------------------------------------------------
 
     def test_verify(self):
         backup = self.backed_up(result=backup_result(level="written"))
@@ -185,7 +187,7 @@ class TestBackup(BackupCase):
         self.runner.do({"level": "readback", "ok": True})
         self.assertFalse(self.alarm("verification"))
 
-    # -- restore -----------------------------------------------------------------------
+    # -- restore --------------------------------------------------
 
     def test_restore_to_a_new_database(self):
         backup = self.backed_up()
@@ -194,7 +196,9 @@ class TestBackup(BackupCase):
         self.assertEqual((verb, arguments["target"]), ("restore", "shop_copy"))
         self.assertEqual((arguments["replace"], arguments["neutralize"]), (False, True))
         self.assertEqual(arguments["path"], backup.path)
-        self.runner.end(result={"database": "shop_copy", "level": "restored", "rto": 12})
+        self.runner.end(
+            result={"database": "shop_copy", "level": "restored", "rto": 12}
+        )
         backup.operation_id._apply()
         self.assertEqual(backup.operation_id.uuid, told["job"])
         self.assertEqual(backup.level, "restored")
@@ -217,12 +221,16 @@ class TestBackup(BackupCase):
         wizard.confirmed_name = here
         wizard.action_restore()
         _id, _verb, arguments = self.runner.claim()
-        self.assertEqual((arguments["replace"], arguments["confirmed_name"]), (True, here))
+        self.assertEqual(
+            (arguments["replace"], arguments["confirmed_name"]), (True, here)
+        )
         self.assertEqual(arguments["safety"], arguments["storage"])
 
     def test_restore_wizard(self):
         backup = self.backed_up()
-        wizard = self.by("administrator", self.env["steward.backup.restoring"]).create({})
+        wizard = self.by("administrator", self.env["steward.backup.restoring"]).create(
+            {}
+        )
         self.assertEqual(wizard.backup_id, backup)
         self.assertRegex(wizard.target, r"_\d{8}_\d{4}$")
         self.assertFalse(wizard.exists)
@@ -244,7 +252,7 @@ class TestBackup(BackupCase):
         with self.assertRaises(Invalid):
             backup.restore(2**31 - 1, "shop_copy")
 
-    # -- drill -------------------------------------------------------------------------
+    # -- drill --------------------------------------------------
 
     def test_drill(self):
         backup = self.backed_up()
@@ -284,7 +292,7 @@ class TestBackup(BackupCase):
         self.assertEqual(drill.outcome, "unknown")
         self.assertTrue(backup.is_good, "nothing was found out about it")
 
-    # -- storages ------------------------------------------------------------------------
+    # -- storages --------------------------------------------------
 
     def test_secrets_travel_as_references(self):
         secrets = self.env["steward.secret"]
@@ -375,7 +383,7 @@ class TestBackup(BackupCase):
         with self.assertRaisesRegex(Invalid, "No runner has told"):
             self.storage.copy({"path": False})._prepare_storage()
 
-    # -- timeline ------------------------------------------------------------------------
+    # -- timeline --------------------------------------------------
 
     def test_timeline(self):
         first, second = self.backed_up(days_ago=2), self.backed_up()
@@ -448,7 +456,9 @@ class TestPlan(BackupCase):
         self.assertFalse(self.env["steward.backup.plan"]._before("update"))
         self.plan.before_update = True
         backup = self.env["steward.backup.plan"]._before("Update of the shop")
-        self.assertEqual((backup.plan_id, backup.reason), (self.plan, "Update of the shop"))
+        self.assertEqual(
+            (backup.plan_id, backup.reason), (self.plan, "Update of the shop")
+        )
 
     def test_prune(self):
         self.plan.write({"preset": "own", "keep_daily": 2, "keep_minimum": 1})
@@ -462,9 +472,7 @@ class TestPlan(BackupCase):
         _id, verb, arguments = self.runner.claim()
         self.assertEqual(verb, "prune")
         self.assertEqual(arguments["remove"], [old.path])
-        self.assertCountEqual(
-            arguments["keep"], [kept.path, middle.path, newest.path]
-        )
+        self.assertCountEqual(arguments["keep"], [kept.path, middle.path, newest.path])
         self.assertFalse(old.pruned_at, "only the runner says that it is gone")
         # a runner that removed more than it was asked is not believed
         self.runner.end(result={"removed": [old.path, newest.path]})
@@ -513,7 +521,10 @@ class TestPlan(BackupCase):
     def test_a_plan_with_backups_is_not_deleted(self):
         self.backed_up()
         for record in (self.plan, self.storage):
-            with self.subTest(record=record), self.assertRaisesRegex(Refused, "Archive"):
+            with (
+                self.subTest(record=record),
+                self.assertRaisesRegex(Refused, "Archive"),
+            ):
                 self.by("administrator", record).unlink()
         spare = self.plan.copy({"name": "Spare"})
         self.by("administrator", spare).unlink()

@@ -13,8 +13,9 @@ NAMES = [
     *("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"),
     *("Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia"),
 ]
+at = datetime.fromisoformat
 zones = st.sampled_from(NAMES).map(ZoneInfo)
-moments = st.datetimes(datetime(2009, 1, 1), datetime(2035, 1, 1)).map(
+moments = st.datetimes(at("2009-01-01"), at("2035-01-01")).map(
     lambda moment: moment.replace(tzinfo=UTC)
 )
 rules = st.builds(

@@ -62,4 +62,7 @@ class TestVerbs(BaseCase):
                 self.assertTrue(self.problems(verb, SOUND[verb] | wrong))
 
     def test_levels_are_in_order(self):
-        self.assertEqual(sorted(LEVELS, key=lambda a: sum(proves_more(a, b) for b in LEVELS)), list(LEVELS))
+        self.assertEqual(
+            sorted(LEVELS, key=lambda a: sum(proves_more(a, b) for b in LEVELS)),
+            list(LEVELS),
+        )

@@ -63,8 +63,8 @@ class StewardBackupRestoring(models.TransientModel):
         if self.exists and self.confirmed_name != self.target:
             raise Invalid(
                 self.env._(
-                    "There is a database %(name)s. Type its name to replace it; a safety"
-                    " backup of it is made first.",
+                    "There is a database %(name)s. Type its name to replace it; a"
+                    " safety backup of it is made first.",
                     name=self.target,
                 )
             )

@@ -66,7 +66,9 @@ class StewardBackupWhatIf(models.TransientModel):
     def _compute_lines(self):
         titles = self._get_reason_titles()
         for wizard in self:
-            verdicts = wizard.plan_id._decide(wizard._policy()) if wizard.plan_id else {}
+            verdicts = (
+                wizard.plan_id._decide(wizard._policy()) if wizard.plan_id else {}
+            )
             wizard.line_ids = [
                 Command.clear(),
                 *(

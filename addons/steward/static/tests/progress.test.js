@@ -107,7 +107,6 @@ describe("progress", () => {
         await advanceTime(POLL_EVERY);
         await animationFrame();
         expect(".o_steward_progress_word").toHaveText("Done");
-        Thing._records[0].name = "ready";
         answer.applied = true;
         MockServer.env["steward.thing"].write([1], { name: "ready" });
         await advanceTime(POLL_EVERY);

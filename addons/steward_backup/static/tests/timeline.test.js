@@ -2,8 +2,14 @@ import { beforeEach, expect, test } from "@odoo/hoot";
 import { queryAll, queryAllTexts, queryFirst } from "@odoo/hoot-dom";
 import { animationFrame, mockDate } from "@odoo/hoot-mock";
 import { defineMailModels } from "@mail/../tests/mail_test_helpers";
-import { contains, mockService, mountWithCleanup, onRpc } from "@web/../tests/web_test_helpers";
-import { Timeline } from "@steward_backup/timeline/timeline";
+import {
+    contains,
+    getService,
+    mountWithCleanup,
+    onRpc,
+    patchWithCleanup,
+} from "@web/../tests/web_test_helpers";
+import { WebClient } from "@web/webclient/webclient";
 
 defineMailModels();
 
@@ -45,15 +51,20 @@ beforeEach(() => {
         return answer;
     });
     onRpc("steward.backup", "action_back_up_now", () => ({ res_id: 9 }));
-    mockService("action", {
+});
+
+async function open() {
+    await mountWithCleanup(WebClient);
+    await getService("action").doAction({
+        type: "ir.actions.client",
+        tag: "steward_backup.timeline",
+    });
+    await animationFrame();
+    patchWithCleanup(getService("action"), {
         doAction: (action) => {
             actions.push(action.res_id);
         },
     });
-});
-
-async function open() {
-    await mountWithCleanup(Timeline, { props: { action: {}, actionId: 1 } });
 }
 
 test("a mark for each backup, on its day, with a colour and an icon", async () => {

@@ -70,6 +70,9 @@ export class Progress extends Component {
         const stops = this.isOpen && (this.told.cancel_wanted || this.state.asked);
         return stops ? _t("Is being cancelled") : this.look.word;
     }
+    get mayCancel() {
+        return this.isOpen && this.state.isOperator;
+    }
     get percent() {
         return Math.round(this.told.progress);
     }
