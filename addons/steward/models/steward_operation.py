@@ -55,7 +55,7 @@ class StewardOperation(models.Model):
         "steward.runner", readonly=True, index="btree_not_null", ondelete="set null"
     )
     fence = fields.Integer(readonly=True, required=True, default=0)
-    lease_until = fields.Datetime(readonly=True)
+    lease_until = fields.Datetime("Lease until", readonly=True)
     cancel_wanted = fields.Boolean(readonly=True)
     progress = fields.Float("Done (%)", readonly=True, aggregator=None)
     step = fields.Char("Step (key)", readonly=True)
@@ -93,7 +93,7 @@ class StewardOperation(models.Model):
     )
 
     step_title = fields.Char("Step", compute="_compute_step_title")
-    duration = fields.Float("Duration (s)", compute="_compute_duration")
+    duration = fields.Float("Duration", compute="_compute_duration")
     subject = fields.Reference(
         selection="_get_subject_models", string="For", compute="_compute_subject"
     )

@@ -45,7 +45,7 @@ class StewardRunner(models.Model):
     key_id = fields.Char("Signing key", readonly=True, copy=False)
     code_hash = fields.Char(groups=fields.NO_ACCESS, copy=False)
     code_until = fields.Datetime("Code valid until", readonly=True, copy=False)
-    database_uuid = fields.Char(readonly=True, copy=False)
+    database_uuid = fields.Char("Its UUID", readonly=True, copy=False)
     database_name = fields.Char("Database", readonly=True, copy=False)
     system_identifier = fields.Char(
         "PostgreSQL cluster",
@@ -100,6 +100,11 @@ class StewardRunner(models.Model):
         for name, value in sorted(facts.items()):
             if isinstance(value, dict):
                 yield from self._fact_lines(value, f"{prefix}{name} ")
+            elif isinstance(value, list) and all(isinstance(x, dict) for x in value):
+                for part in value:
+                    yield from self._fact_lines(part, f"{prefix}{name} ")
+            elif isinstance(value, list):
+                yield f"{prefix}{name}: {', '.join(map(str, value))}"
             else:
                 yield f"{prefix}{name}: {value}"
 

@@ -80,7 +80,7 @@ class StewardBackup(models.Model):
         help="The state of the database that it holds: when the runner began.",
     )
     ended_at = fields.Datetime("Ended", readonly=True)
-    duration = fields.Float("Duration (s)", readonly=True, aggregator="avg")
+    duration = fields.Float("Duration", readonly=True, aggregator="avg")
     error = fields.Char("What happened", readonly=True)
 
     # what is proven
@@ -268,8 +268,8 @@ class StewardBackup(models.Model):
         told = result.get("backup") or {}
         values = {
             "state": operation.state,
-            "moment": operation.started_at or self.moment,
-            "ended_at": operation.ended_at,
+            "moment": _whole(operation.started_at or self.moment),
+            "ended_at": _whole(operation.ended_at),
             "duration": operation.duration,
             "error": operation.error,
         }
@@ -557,6 +557,11 @@ class StewardBackup(models.Model):
             "size": self.bytes,
             "title": " · ".join(filter(None, words)),
         }
+
+
+def _whole(moment):
+    """A moment as people read it: the runner's SQL has fractions of a second."""
+    return moment and moment.replace(microsecond=0)
 
 
 def _count(parts):

@@ -5,7 +5,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.addons.steward.kernel import health
 from odoo.addons.steward.kernel.units import human_bytes
-from odoo.tools import format_datetime
+from odoo.tools import SQL, format_datetime
 
 from ..kernel import band, schedule
 
@@ -44,12 +44,14 @@ class StewardBackupAlarm(models.Model):
     _order = "is_open DESC, since DESC, id DESC"
     _rec_name = "sentence"
     _steward_own_fields = (
-        *("kind", "key", "sentence", "remedy", "since", "ended_at", "is_open"),
+        *("kind", "topic", "sentence", "remedy", "since", "ended_at", "is_open"),
         *("plan_id", "storage_id", "backup_id", "severity"),
     )
 
     kind = fields.Selection(KINDS, required=True, readonly=True)
-    key = fields.Char(required=True, readonly=True, help="What it is about.")
+    topic = fields.Char(
+        required=True, readonly=True, help="Tells alarms of one kind apart."
+    )
     severity = fields.Selection(
         [("degraded", "Look at it"), ("failed", "Act now")],
         required=True,
@@ -67,21 +69,27 @@ class StewardBackupAlarm(models.Model):
     storage_id = fields.Many2one("steward.storage", readonly=True, ondelete="cascade")
     backup_id = fields.Many2one("steward.backup", readonly=True, ondelete="cascade")
 
-    _one_open = models.UniqueIndex("(kind, key) WHERE is_open")
+    _one_open = models.UniqueIndex("(kind, topic) WHERE is_open")
 
     # -- opening and closing --------------------------------------------------
 
     @api.model
     def _look(self):
         """Bring the alarms to what is so now; may be called as often as one likes."""
+        [(alone,)] = self.env.execute_query(
+            SQL("SELECT pg_try_advisory_xact_lock(hashtext('steward.backup.alarm'))")
+        )
+        if not alone:  # who looks now may not see what we did: look again, after it
+            self.env.ref("steward_backup.ir_cron_run_plans")._trigger()
+            return
         # sudo: steward.backup.alarm - written by our code alone, about all plans
         alarms = self.sudo().with_context(lang=None)
         if alarms.env["steward.status"]._is_neutralized():
             wanted = {}
         else:
-            wanted = {(a["kind"], a["key"]): a for a in alarms._get_alarms()}
+            wanted = {(a["kind"], a["topic"]): a for a in alarms._get_alarms()}
         known = {
-            (alarm.kind, alarm.key): alarm
+            (alarm.kind, alarm.topic): alarm
             for alarm in alarms.search([("is_open", "=", True)])
         }
         now = fields.Datetime.now()
@@ -104,7 +112,7 @@ class StewardBackupAlarm(models.Model):
     def _get_alarms(self):
         """Everything that is wrong now, as values of alarms.
 
-        Called as superuser. Each has ``kind``, ``key``, ``sentence`` (what, since
+        Called as superuser. Each has ``kind``, ``topic``, ``sentence`` (what, since
         when), ``remedy`` (what to do), ``since``, and what it is about.
         """
         plans = self.env["steward.backup.plan"].search([("active", "=", True)])
@@ -116,10 +124,10 @@ class StewardBackupAlarm(models.Model):
         ]
 
     @api.model
-    def _alarm(self, kind, key, sentence, remedy, since=None, **about):
+    def _alarm(self, kind, topic, sentence, remedy, since=None, **about):
         return {
             "kind": kind,
-            "key": str(key),
+            "topic": str(topic),
             "sentence": sentence,
             "remedy": remedy,
             "since": since or fields.Datetime.now(),

@@ -106,7 +106,11 @@ class StewardBackupPlan(models.Model):
         tracking=True,
     )
     next_run = fields.Datetime(
-        compute="_compute_next_run", store=True, readonly=True, copy=False
+        "Next backup",
+        compute="_compute_next_run",
+        store=True,
+        readonly=True,
+        copy=False,
     )
     due_since = fields.Datetime(
         "Planned since",
@@ -158,7 +162,9 @@ class StewardBackupPlan(models.Model):
         " removes it again.",
     )
     drill_weekday = fields.Selection(WEEKDAYS, "Drill on", default="6")
-    next_drill = fields.Datetime(compute="_compute_next_drill", store=True, copy=False)
+    next_drill = fields.Datetime(
+        "Next drill", compute="_compute_next_drill", store=True, copy=False
+    )
 
     backup_ids = fields.One2many("steward.backup", "plan_id", readonly=True)
     drill_ids = fields.One2many("steward.drill", "plan_id", readonly=True)

@@ -3,7 +3,7 @@ import json
 from odoo import api, fields, models
 from odoo.addons.steward.kernel import operation as work
 
-from .steward_backup import STATES
+from .steward_backup import STATES, _whole
 
 
 class StewardDrill(models.Model):
@@ -40,13 +40,13 @@ class StewardDrill(models.Model):
         store=True,
     )
     rto_seconds = fields.Float(
-        "Time to restore (s)",
+        "Time to restore",
         readonly=True,
         aggregator="avg",
         help="From nothing to a database on which one can log in (RTO).",
     )
     rpo_seconds = fields.Float(
-        "Age of the data (s)",
+        "Age of the data",
         readonly=True,
         aggregator="avg",
         help="How much work would have been lost (RPO).",
@@ -93,8 +93,8 @@ class StewardDrill(models.Model):
         self._write_own(
             {
                 "state": operation.state,
-                "began_at": operation.started_at or self.began_at,
-                "ended_at": operation.ended_at,
+                "began_at": _whole(operation.started_at or self.began_at),
+                "ended_at": _whole(operation.ended_at),
                 "ok": ok,
                 "rto_seconds": result.get("rto_seconds") or 0,
                 "rpo_seconds": result.get("rpo_seconds") or 0,
@@ -127,7 +127,7 @@ class StewardDrill(models.Model):
         backup = self.backup_id
         texts = result.get("evidence_files") or {}
         self._pack_evidence(
-            "drill",
+            self.env._("Restore drill"),
             {f"files/{name}": text for name, text in texts.items()},
             {
                 "ok": self.ok,

@@ -72,7 +72,7 @@ test("a mark for each backup, on its day, with a colour and an icon", async () =
     expect(queryAll("tbody td")).toHaveLength(14);
     expect("td[data-day='2026-03-13'] .o_steward_mark").toHaveCount(2);
     expect("td[data-day='2026-03-13'] [data-look='failed'] .fa-times-circle").toHaveCount(1);
-    expect("td[data-day='2026-03-13'] [data-look='failed']").toHaveClass("text-danger");
+    expect("td[data-day='2026-03-13'] [data-look='failed'] .fa").toHaveClass("text-danger");
     expect("td[data-day='2026-03-12'] .fa-certificate").toHaveCount(1);
     expect("td[data-day='2026-03-03'] .o_steward_mark").toHaveCount(0, { message: "a gap" });
     const marks = queryAll("[data-look='good']").map((m) => parseFloat(m.style.fontSize));

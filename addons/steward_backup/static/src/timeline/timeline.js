@@ -1,4 +1,4 @@
-import { Component, onWillStart, useState } from "@odoo/owl";
+import { Component, onWillStart, useEffect, useRef, useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { deserializeDate } from "@web/core/l10n/dates";
 import { registry } from "@web/core/registry";
@@ -37,6 +37,16 @@ export class Timeline extends Component {
         this.legend = [RESTORED, ...Object.values(LOOKS)];
         this.lookOf = lookOfMark;
         this.formatBytes = formatBytes;
+        const table = useRef("days");
+        // on a narrow screen the last days are what one wants to see
+        useEffect(
+            (element) => {
+                if (element) {
+                    element.scrollLeft = element.scrollWidth;
+                }
+            },
+            () => [table.el, this.state.told]
+        );
         onWillStart(async () => {
             this.isOperator = await user.hasGroup("steward.group_operator");
             await this.load();
