@@ -117,7 +117,6 @@ class StewardRunner(models.Model):
 
     # -- enrolment --------------------------------------------------
 
-    @api.model
     def action_enrol(self) -> dict:
         """Let another runner in: show the code with which it says who it is, once.
 

@@ -244,7 +244,6 @@ class StewardBackup(models.Model):
         )
         return backup.with_env(self.env)
 
-    @api.model
     def action_back_up_now(self) -> dict:
         """Make a backup by the first plan, and show how it goes; Operators only."""
         plans = self.env["steward.backup.plan"]

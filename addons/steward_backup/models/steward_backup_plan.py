@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.addons.steward.exceptions import Invalid, Refused, converted
+from odoo.addons.steward.kernel import operation as work
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tools import float_round
 
@@ -461,15 +462,21 @@ class StewardBackupPlan(models.Model):
         :return: ``{backup: verdict}``, newest first within each storage and database
         """
         self.ensure_one()
-        backups = self.env["steward.backup"].search([("plan_id", "=", self.id)])
+        backups = self.env["steward.backup"]
         now = (now or fields.Datetime.now()).replace(tzinfo=UTC)
+        there = backups.search([("plan_id", "=", self.id), ("is_there", "=", True)])
+        series = there.grouped(lambda backup: (backup.storage_id, backup.database))
         verdicts = {}
-        series = backups.grouped(lambda backup: (backup.storage_id, backup.database))
-        for found in series.values():
-            ended = found.filtered(
-                lambda backup: backup.state not in ("queued", "running")
+        for (storage, database), found in series.items():
+            last = backups.search(
+                [
+                    ("plan_id", "=", self.id),
+                    ("storage_id", "=", storage.id),
+                    ("database", "=", database),
+                    ("state", "not in", work.OPEN),
+                ],
+                limit=1,
             )
-            there = found.filtered("is_there")
             decided = retention.decide(
                 [
                     retention.Backup(
@@ -478,12 +485,12 @@ class StewardBackupPlan(models.Model):
                         backup.is_good,
                         backup.protected,
                     )
-                    for backup in there
+                    for backup in found
                 ],
                 policy or self._policy(),
                 now,
                 self._zone(),
-                last_run_failed=bool(ended) and ended[0].state != "done",
+                last_run_failed=last.state != work.DONE,
             )
             verdicts |= {backups.browse(verdict.key): verdict for verdict in decided}
         return verdicts
@@ -495,8 +502,13 @@ class StewardBackupPlan(models.Model):
         if self.is_working or not self.try_lock_for_update():
             return
         verdicts = self._decide()
-        gone = [backup for backup, verdict in verdicts.items() if not verdict.keep]
-        gone = [backup for backup in gone if not backup.is_working]
+        gone = [
+            backup
+            for backup, verdict in verdicts.items()
+            # what is being restored or verified goes another time
+            if not (verdict.keep or backup.is_working)
+            and not any(backup.drill_ids.mapped("is_working"))
+        ]
         if not gone:
             return
         storage = gone[0].storage_id  # one at a time; the next when this has ended

@@ -482,6 +482,18 @@ class TestPlan(BackupCase):
         self.assertFalse(newest.pruned_at)
         self.assertFalse(self.runner.claim())
 
+    def test_what_is_in_use_does_not_go(self):
+        self.plan.write({"preset": "own", "keep_daily": 1, "keep_minimum": 1})
+        self.plan.write({"keep_weekly": 0, "keep_monthly": 0})
+        with patch.object(type(self.plan), "_prune", lambda _plan: None):
+            drilled, verified = self.backed_up(days_ago=3), self.backed_up(days_ago=2)
+            self.backed_up()
+        drilled.verify(drilled.id, "restored")
+        verified.verify(verified.id)
+        self.plan._prune()
+        asked = self.env["steward.operation"].search([("state", "=", "queued")])
+        self.assertCountEqual(asked.mapped("verb"), ["drill", "verify"])
+
     def test_nothing_goes_after_a_failed_run(self):
         self.plan.write({"preset": "own", "keep_daily": 1, "keep_minimum": 1})
         self.plan.write({"keep_weekly": 0, "keep_monthly": 0})

@@ -96,7 +96,7 @@ export class Timeline extends Component {
         });
     }
     async backUpNow() {
-        const action = await this.orm.call("steward.backup", "action_back_up_now", []);
+        const action = await this.orm.call("steward.backup", "action_back_up_now", [[]]);
         return this.action.doAction(action);
     }
 }
