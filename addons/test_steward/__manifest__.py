@@ -6,5 +6,5 @@
     "author": "The Steward team",
     "license": "LGPL-3",
     "website": "https://github.com/steward-odoo/steward",
-    "depends": ["steward", "steward_llm", "steward_agent", "steward_knowledge"],
+    "depends": ["steward_agent", "steward_backup", "steward_knowledge"],
 }

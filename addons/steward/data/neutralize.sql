@@ -60,3 +60,9 @@ UPDATE steward_secret
        last_test_at = NULL,
        last_test_ok = NULL,
        last_test_message = NULL;
+
+-- runners: none works for a copy; what production still waits for is done there, and
+-- what was done tells where backups are and where their keys are kept
+DELETE FROM steward_operation WHERE state IN ('queued', 'running');
+UPDATE steward_operation SET arguments = NULL, result = NULL, detail = NULL;
+DELETE FROM steward_runner;

@@ -12,6 +12,10 @@ from . import steward_pool
 from . import steward_rate_limit
 from . import steward_http
 from . import steward_secret
+from . import steward_runner
+from . import steward_operation
+from . import steward_progress
+from . import steward_evidence
 from . import steward_status
 from . import steward_context
 from . import steward_daily

@@ -176,6 +176,7 @@ class StewardDashboard(models.AbstractModel):
             "services": self.env._("Services"),
             "mail": self.env._("Mail"),
             "disk": self.env._("Disk"),
+            "runner": self.env._("Runner"),
         }
 
     # -- circuits ----------------------------------------------------------------

@@ -8,6 +8,7 @@ import psycopg2
 from odoo import SUPERUSER_ID, api, models
 from odoo.addons.queue_job.jobrunner import runner as queue_runner
 from odoo.exceptions import AccessError
+from odoo.fields import Domain
 from odoo.tools import SQL, config
 
 from ..kernel import health
@@ -90,6 +91,7 @@ class StewardStatus(models.AbstractModel):
             "services": self._health_services,
             "mail": self._health_mail,
             "disk": self._health_disk,
+            "runner": self._health_runner,
         }
 
     @api.model
@@ -266,6 +268,32 @@ class StewardStatus(models.AbstractModel):
         if status == health.OK:
             return status, self.env._("There is room for files."), facts
         return status, self.env._("The disk for files is nearly full."), facts
+
+    @api.model
+    def _health_runner(self):
+        """The runner of long work; where nothing needs one, none is missed."""
+        runners, operations = self.env["steward.runner"], self.env["steward.operation"]
+        if not operations._get_verbs():
+            return health.OK, self.env._("Nothing here needs a runner.")
+        if self._is_neutralized():
+            return health.OK, self.env._("A neutralized copy has no runner.")
+        alive = runners._alive()
+        facts = {"alive": len(alive)}
+        if not alive:
+            if not runners.search_count(runners._enrolled_domain(), limit=1):
+                reason = self.env._("No runner is enrolled: long work is not done.")
+                return health.DEGRADED, reason, facts
+            reason = self.env._("The runner is silent: long work is not done.")
+            return health.FAILED, reason, facts
+        if operations.search_count(
+            operations._to_apply_domain() & Domain("problem", "!=", False), limit=1
+        ):
+            reason = self.env._("What the runner did could not be taken over.")
+            return health.DEGRADED, reason, facts
+        if alive._is_skewed():
+            reason = self.env._("The runner's clock differs from the database's.")
+            return health.DEGRADED, reason, facts
+        return health.OK, self.env._("The runner works."), facts
 
     @api.model
     def _get_data_folder(self):

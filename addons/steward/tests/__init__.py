@@ -3,11 +3,13 @@ from . import test_app
 from . import test_circuit
 from . import test_dashboard
 from . import test_engine
+from . import test_evidence
 from . import test_exceptions
 from . import test_http
 from . import test_kernel_backoff
 from . import test_kernel_breaker
 from . import test_kernel_bucketing
+from . import test_kernel_evidence
 from . import test_kernel_fingerprint
 from . import test_kernel_forecast
 from . import test_kernel_histogram
@@ -21,8 +23,10 @@ from . import test_kernel_schema
 from . import test_kernel_semaphore
 from . import test_kernel_statistics
 from . import test_kernel_windows
+from . import test_kernel_operation
 from . import test_limits
 from . import test_log
+from . import test_operation
 from . import test_queue_job
 from . import test_secret
 from . import test_status

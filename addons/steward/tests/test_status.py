@@ -12,7 +12,9 @@ from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import config, mute_logger
 
-NAMES = ["database", "modules", "jobs", "crons", "services", "mail", "disk"]
+NAMES = [
+    *("database", "modules", "jobs", "crons", "services", "mail", "disk", "runner"),
+]
 
 
 class StatusCase(TransactionCase):

@@ -124,8 +124,10 @@ class TestAccessMatrix(TransactionCase):
             return approval if "question" in model._fields else {"run_id": run.id}
         return values | {
             "steward.agent": {"code": name, "kind": "external"},
+            "steward.evidence": {"scope": name},
             "steward.failure": {**ledger, "fingerprint": name, "category": "bug"},
             "steward.metric": {**ledger, "grain": "1", "start": "2026-11-21 12:00:00"},
+            "steward.operation": {"uuid": name, "verb": "matrix"},
             "steward.run": {
                 **ledger,
                 "month": "2026-11-01",

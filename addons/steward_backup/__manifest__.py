@@ -1,0 +1,28 @@
+{
+    "name": "Steward: Backups",
+    "summary": "Backups that are proven: plans, storages, verification and drills",
+    "version": "19.0.1.0.0",
+    "category": "Productivity/Steward",
+    "author": "The Steward team",
+    "license": "LGPL-3",
+    "website": "https://github.com/steward-odoo/steward",
+    "depends": ["steward"],
+    "data": [
+        "security/ir.model.access.csv",
+        "data/ir_cron_data.xml",
+        "data/steward_backup_data.xml",
+        "wizard/steward_backup_restoring_views.xml",
+        "wizard/steward_backup_what_if_views.xml",
+        "views/steward_drill_views.xml",
+        "views/steward_backup_views.xml",
+        "views/steward_storage_views.xml",
+        "views/steward_backup_plan_views.xml",
+        "views/steward_backup_alarm_views.xml",
+        "views/steward_backup_menus.xml",
+    ],
+    "assets": {
+        "web.assets_backend": ["steward_backup/static/src/**/*"],
+        "web.assets_tests": ["steward_backup/static/tests/tours/**/*"],
+        "web.assets_unit_tests": ["steward_backup/static/tests/*.test.js"],
+    },
+}

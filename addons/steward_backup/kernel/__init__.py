@@ -1,0 +1,1 @@
+"""Rules of backups without Odoo: when, how long kept, what is usual, what is asked."""
