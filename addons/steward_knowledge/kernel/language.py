@@ -7,7 +7,7 @@ from typing import Any, Final
 
 ENOUGH: Final = 60  # letters; fewer tell too little
 SURE: Final = 0.6  # probability from which on the text counts more than a hint
-SAMPLE: Final = 1_500  # characters that are read
+SAMPLE: Final = 800  # characters that are read
 # those that documents of companies are written in; rarer ones only where they are
 # expected, for short texts resemble any of a hundred
 COMMON: Final = frozenset(
