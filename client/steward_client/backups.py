@@ -47,7 +47,7 @@ def wait(client: Client, job: str, *, show: bool) -> dict[str, Any]:
                 ids = client.call(
                     "steward.operation", "search", domain=[("uuid", "=", job)]
                 )
-            found = client.call("steward.operation", "status", ids=ids)
+            found = client.call("steward.operation", "status", operations=ids)
             silent_since = None
         except Unreachable:
             silent_since = silent_since or time.monotonic()

@@ -34,7 +34,9 @@ class StewardEvidence(models.Model):
         default="open",
     )
     res_model = fields.Char(readonly=True)
-    res_id = fields.Many2oneReference(model_field="res_model", readonly=True)
+    res_id = fields.Many2oneReference(
+        model_field="res_model", readonly=True, index="btree_not_null"
+    )
     company_id = fields.Many2one("res.company", readonly=True, index="btree_not_null")
     user_id = fields.Many2one(
         "res.users", "Closed by", readonly=True, default=lambda self: self.env.user
@@ -51,8 +53,6 @@ class StewardEvidence(models.Model):
     attachment_id = fields.Many2one(
         "ir.attachment", "Zip", readonly=True, ondelete="restrict"
     )
-
-    _subject = models.Index("(res_model, res_id)")
 
     @api.depends("files")
     def _compute_files_text(self):

@@ -259,10 +259,11 @@ class StewardOperation(models.Model):
         return True
 
     @api.model
-    def status(self, ids: list[int]) -> list[dict]:
+    def status(self, operations: list[int]) -> list[dict]:
         """Tell how far operations are; Viewers may ask, as often as each second.
 
-        :param ids: of operations; those that are gone or another company's are left out
+        :param operations: their ids; those that are gone, or another company's, are
+            left out
         :return: ``[{"id", "title", "state", "progress", "step"?, "elapsed"?,
             "remaining"?, "error"?, "cancel_wanted", "applied"}]``, times in seconds
         """
@@ -270,7 +271,7 @@ class StewardOperation(models.Model):
         now = fields.Datetime.now()
         return [
             operation._status(now)
-            for operation in self.search([("id", "in", [int(i) for i in ids])])
+            for operation in self.search([("id", "in", list(map(int, operations)))])
         ]
 
     def _status(self, now):

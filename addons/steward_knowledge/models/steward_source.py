@@ -34,6 +34,7 @@ class StewardSource(models.Model):
     group_ids = fields.Many2many(
         "res.groups",
         string="Readers",
+        ondelete="restrict",  # without its group a source would be everybody's
         tracking=True,
         help="Only members of these groups find it; empty: every user.",
     )

@@ -1,4 +1,7 @@
+from psycopg2 import IntegrityError
+
 from odoo.tests import new_test_user, tagged
+from odoo.tools import mute_logger
 
 from .common import KnowledgeCase
 
@@ -24,6 +27,13 @@ class TestReaders(KnowledgeCase):
         self.assertFalse(self.readable(page))
         self.reader.group_ids += group
         self.assertEqual(self.readable(page), page)
+
+    def test_a_readers_group_stays(self):
+        """Deleting it would open the source to everybody."""
+        group = self.env["res.groups"].create({"name": "Few"})
+        self.source.group_ids = group
+        with mute_logger("odoo.sql_db"), self.assertRaises(IntegrityError):
+            group.unlink()
 
     def test_companies(self):
         page = self.make_document()
