@@ -111,7 +111,7 @@ class Base(models.AbstractModel):
         records._note_for_sources()
         return records
 
-    def _write_multi(self, vals_list):
+    def _write_multi(self, vals_list):  # pylint: disable=missing-return
         super()._write_multi(vals_list)
         self._note_for_sources()
 

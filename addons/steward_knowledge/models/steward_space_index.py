@@ -14,7 +14,7 @@ _logger = logging.getLogger(__name__)
 
 INDEX_FROM = 20_000  # vectors; to compare fewer one by one takes a few milliseconds
 M, EF_CONSTRUCTION = 16, 200
-MEMORY_MB = 1_024  # while building; with too little, it takes four times as long
+MEMORY = "1024MB"  # while building; with too little, it takes four times as long
 BUILD_LOCK = 0x5354564C  # the first half of an advisory lock, the second is the space
 PREFIX = "steward_vector_space_"
 
@@ -197,11 +197,10 @@ def _built(cr, space, name, definition):
         return True
     if found:
         cr.execute(_drop(name))
-    cr.execute(f"SET maintenance_work_mem = '{MEMORY_MB}MB'")
+    cr.execute("SELECT set_config('maintenance_work_mem', %s, false)", [MEMORY])
     create = SQL("CREATE INDEX CONCURRENTLY %s", definition)
     try:
-        # ok: an SQL object taken apart: this cursor is psycopg2's, not Odoo's
-        cr.execute(create.code, create.params)  # pylint: disable=sql-injection
+        cr.execute(create.code, create.params)
     except (psycopg2.errors.DiskFull, psycopg2.errors.OutOfMemory):
         # a container's shared memory is small, and processes that build together use it
         cr.execute(_drop(name))
