@@ -72,7 +72,7 @@ class Bench:
     def keep(self, space):
         """In bulk, beside one ``create`` each."""
         store = self.env["steward.vector"]._store
-        few, size = 2_000, 1_000
+        few, size = min(10_000, COUNT), 1_000
         began = time.perf_counter()
         for first in range(0, few, size):
             part = slice(first, first + size)
