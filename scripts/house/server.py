@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from house import files, manifests, odoo
+from house import files, manifests, odoo, runner
 from house.cluster import Cluster, hold_up
 from house.console import Problem, say, step, tail
 from house.databases import Databases
@@ -50,13 +50,14 @@ class Running:
         """May it be alive? Asked before psutil is there; a note may be stale."""
         return Path("/proc", str(self.facts.get("pid", "none"))).exists()
 
-    def process(self):
+    def process(self, facts=None):
         """The living process, surely the one that was started; else None."""
         import psutil
 
+        facts = self.facts if facts is None else facts
         try:
-            process = psutil.Process(int(self.facts["pid"]))
-            same = abs(process.create_time() - self.facts["started"]) < 2
+            process = psutil.Process(int(facts["pid"]))
+            same = abs(process.create_time() - facts["started"]) < 2
             return process if same and process.is_running() else None
         except (KeyError, ValueError, psutil.Error):
             return None
@@ -206,6 +207,7 @@ def run(settings: Settings, use_server) -> int:
         return 0
     require_port(settings.port)
     began = time.monotonic()
+    helper = None
     with use_server() as server:
         databases = Databases(settings, server, "run")
         ensure_database(settings, databases)
@@ -228,6 +230,15 @@ def run(settings: Settings, use_server) -> int:
                 before.path.unlink(missing_ok=True)
                 raise
             line.text = "Odoo answers"
+        if "steward_backup" in product_addons():
+            try:
+                parent = None if settings.detach else _die_with_parent
+                helper = runner.start(settings, databases, parent)
+            except BaseException:
+                end(process)
+                before.path.unlink(missing_ok=True)
+                raise
+            _write_down(before.path, process.pid, settings.port, helper.pid)
         _welcome(settings, log, time.monotonic() - began)
         if settings.detach:
             return 0
@@ -239,19 +250,28 @@ def run(settings: Settings, use_server) -> int:
         except KeyboardInterrupt:
             print()
             with step("stop") as line:
-                end(process)
+                _end_both(helper, process)
                 line.text = "everything that was started has ended"
             return 0
         finally:
-            end(process)
+            _end_both(helper, process)
             before.path.unlink(missing_ok=True)
 
 
-def _write_down(path: Path, pid: int, port: int) -> None:
+def _end_both(helper, process) -> None:
+    if helper:
+        end(helper)  # first: it hands back what it has begun
+    end(process)
+
+
+def _write_down(path: Path, pid: int, port: int, helper: int | None = None) -> None:
     import psutil
 
-    started = psutil.Process(pid).create_time()
-    files.write(path, json.dumps({"pid": pid, "port": port, "started": started}))
+    facts = {"pid": pid, "port": port, "started": psutil.Process(pid).create_time()}
+    if helper:
+        started = psutil.Process(helper).create_time()
+        facts["runner"] = {"pid": helper, "started": started}
+    files.write(path, json.dumps(facts))
 
 
 def _welcome(settings: Settings, log: Path, seconds: float) -> None:
@@ -269,6 +289,8 @@ def stop(settings: Settings) -> int:
     with step("stop") as line:
         running = Running(settings)
         process = running.process()
+        if helper := running.process(running.facts.get("runner", {})):
+            _end_tree(helper)
         if process:
             _end_tree(process)
         running.path.unlink(missing_ok=True)

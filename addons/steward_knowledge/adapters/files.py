@@ -39,7 +39,6 @@ class Files(Adapter):
             content = page.decoded(content).encode()
         draft = Draft(
             external_id=item.key,
-            title=item.key.rpartition("/")[2].rpartition(".")[0] or item.key,
             content=content,
             content_type=kind,
             date=item.file_date,

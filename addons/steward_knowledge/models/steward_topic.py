@@ -1,9 +1,13 @@
+import logging
+
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.addons.steward.const import CHANNEL_HEAVY
 from odoo.addons.steward.exceptions import StewardError
 from odoo.exceptions import ValidationError
 
 from ..kernel.topics import Classifier, parsed
+
+_logger = logging.getLogger(__name__)
 
 LEAD = 1_200  # characters of a document that are compared with a topic
 SAMPLE = 40  # documents that a topic is learned from
@@ -204,7 +208,10 @@ class StewardTopic(models.Model):
     @api.model
     def _cron_learn(self):
         """Learn from the documents that came, and from what people corrected."""
-        self.search([("active", "=", True)])._learn()
+        try:
+            self.search([("active", "=", True)])._learn()
+        except StewardError as error:  # tomorrow the embedder may be there
+            _logger.info("topics were not learned: %s", error.sentence)
 
     # -- applying rules to what is there ---------------------------------------------
 
