@@ -59,7 +59,7 @@ def tokens_of(text: str) -> int:
     Words of ordinary length are one to two, other scripts one for each character.
 
     >>> tokens_of(""), tokens_of("Close the period first."), tokens_of("会計")
-    (0, 7, 2)
+    (0, 6, 2)
     """
     wide = len(_WIDE.findall(text))
     plain = _WIDE.sub(" ", text) if wide else text

@@ -11,6 +11,7 @@ from odoo.addons.queue_job.jobrunner import runner as queue_runner
 from odoo.addons.steward.exceptions import Invalid
 from odoo.addons.steward.models import steward_dashboard
 from odoo.addons.steward.models.steward_dashboard import NEWS, StewardDashboard
+from odoo.addons.steward.models.steward_status import StewardStatus
 from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
@@ -183,7 +184,13 @@ class TestData(DashboardCase):
             [{"name": f"ill {n}", "mode": "forced_open"} for n in range(9)]
         )
         self.env.flush_all()
-        ours = list(StewardDashboard._get_cards(self.board))  # others count their own
+        # others count their own
+        ours = list(StewardDashboard._get_cards(self.board))
+        self.patch(
+            self.registry["steward.status"],
+            "_get_health_parts",
+            StewardStatus._get_health_parts,
+        )
         self.data(self.operator, cards=ours)  # what is cached for good
         self.env.invalidate_all()
         with self.assertQueryCount(55):

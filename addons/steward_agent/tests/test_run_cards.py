@@ -198,5 +198,5 @@ class TestCards(LedgerCase):
 
         self.accept(*(self.ended(f"q{n}", hours=n % 24 + 1) for n in range(60)))
         ask()
-        with self.assertQueryCount(35):
+        with self.assertQueryCount(40):
             ask()
