@@ -18,6 +18,7 @@ from house.odoo import write_conf
 from house.settings import ADDONS, ROOT, Settings, addons, product_addons
 
 BENCHES = ROOT / "bench"
+OUTSIDE = 2  # lanes of the tests from outside
 
 
 def _pytest(settings: Settings, *arguments: str | Path) -> list[str]:
@@ -93,7 +94,7 @@ def _parts(path: Path) -> list[str]:
 
 
 def whole(settings: Settings) -> int:
-    """Every test, in two lanes: inside Odoo, and from outside."""
+    """Every test, in lanes: one inside Odoo, two from outside, which mostly wait."""
     browser.ensure(settings)
     began = time.monotonic()
     results = settings.data / "results"
@@ -117,13 +118,16 @@ def whole(settings: Settings) -> int:
                     *kernels,
                     *(str(ADDONS / name / "tests") for name in addons()),
                 ),
-                "outside": _pytest(
-                    settings,
-                    *("-p", "no:odoo", f"--counts={results / 'outside.json'}"),
-                    *("--cov=client", "--cov-report="),
-                    ROOT / "tests",
-                ),
             }
+            files_outside = sorted((ROOT / "tests").glob("test_*.py"))
+            for number in range(OUTSIDE):
+                name = f"outside{number + 1}"
+                lanes[name] = _pytest(
+                    settings,
+                    *("-p", "no:odoo", f"--counts={results / name}.json"),
+                    *("--cov=client", "--cov-report=", "--durations=12"),
+                    *files_outside[number::OUTSIDE],
+                )
             failed = _run_lanes(lanes, env, results)
             conf.unlink()
         complaints = coverage_gate.check(settings, _coverage(settings, results))
