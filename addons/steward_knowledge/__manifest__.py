@@ -58,4 +58,5 @@
         "web.assets_tests": ["steward_knowledge/static/tests/tours/**/*"],
         "web.assets_unit_tests": ["steward_knowledge/static/tests/**/*.test.js"],
     },
+    "uninstall_hook": "uninstall_hook",
 }
