@@ -19,6 +19,7 @@ from house.settings import ADDONS, ROOT, Settings, addons, product_addons
 
 BENCHES = ROOT / "bench"
 OUTSIDE = 2  # lanes of the tests from outside
+SLOW = ("demo_knowledge", "knowledge", "lifecycle", "neutralize")  # dealt out first
 
 
 def _pytest(settings: Settings, *arguments: str | Path) -> list[str]:
@@ -119,7 +120,10 @@ def whole(settings: Settings) -> int:
                     *(str(ADDONS / name / "tests") for name in addons()),
                 ),
             }
-            files_outside = sorted((ROOT / "tests").glob("test_*.py"))
+            files_outside = sorted(
+                (ROOT / "tests").glob("test_*.py"),
+                key=lambda path: (path.stem.removeprefix("test_") not in SLOW, path),
+            )
             for number in range(OUTSIDE):
                 name = f"outside{number + 1}"
                 lanes[name] = _pytest(

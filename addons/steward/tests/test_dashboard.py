@@ -193,7 +193,7 @@ class TestData(DashboardCase):
         )
         self.data(self.operator, cards=ours)  # what is cached for good
         self.env.invalidate_all()
-        with self.assertQueryCount(55):
+        with self.assertQueryCount(60):
             self.data(self.operator, cards=ours)
 
 

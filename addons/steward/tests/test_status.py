@@ -334,7 +334,7 @@ class TestCost(StatusCase):
         )
         status._health_public()
         steward_status._answers.clear()
-        with self.assertQueryCount(2 * len(NAMES) + 7):
+        with self.assertQueryCount(2 * len(NAMES) + 9):
             status._health_public()
         with self.assertQueryCount(0):
             status._health_public("ready")
