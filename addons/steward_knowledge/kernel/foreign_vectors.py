@@ -183,8 +183,10 @@ def _record(lines: _Lines) -> list[str] | None:
         return [""] * 2  # told as a row with too few columns
 
 
-def _parquet(file: BinaryIO, start: Place) -> Iterator[tuple[Row | Bad, Place]]:
-    parquet = importlib.import_module("pyarrow.parquet")  # not everybody has it
+def _parquet(  # pragma: no cover - with pyarrow, which not everybody has
+    file: BinaryIO, start: Place
+) -> Iterator[tuple[Row | Bad, Place]]:
+    parquet = importlib.import_module("pyarrow.parquet")
     number = 0
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=256):
         if number + batch.num_rows <= start.position:

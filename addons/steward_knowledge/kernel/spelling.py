@@ -66,8 +66,6 @@ class Speller:
         allowed = _allowed(word)
         for place in self._near(word):
             other = self.words[place]
-            if abs(len(other) - len(word)) > allowed:
-                continue
             apart = distance(word, other, allowed)
             if apart <= allowed and (best is None or (apart, place) < best):
                 best = apart, place

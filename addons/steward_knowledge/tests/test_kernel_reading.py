@@ -101,3 +101,12 @@ class TestLocate(BaseCase):
         part = reading.window(size, (at, at + 1), most)
         self.assertTrue(0 <= part.start <= at < part.stop <= size)
         self.assertLessEqual(part.stop - part.start, most)
+
+
+class TestPlain(BaseCase):
+    def test_all_that_a_screen_gets(self):
+        found = reading.blocks("## Steps\n\n- one\n\n| a | b |\n|---|---|\n| c | d |\n")
+        told = [block.plain() for block in found]
+        self.assertTrue(any("level" in one for one in told))
+        self.assertTrue(any("rows" in one for one in told))
+        self.assertEqual(told[0]["kind"], found[0].kind)
