@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -23,9 +24,11 @@ _LIBC = ctypes.CDLL(None)
 _PARENT_DEATH = 1
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """In the child: SIGTERM when the runner is gone, also by ``kill -9``."""
     _LIBC.prctl(_PARENT_DEATH, signal.SIGTERM)
+    if os.getppid() != parent:  # it was gone before we asked to be told
+        os._exit(1)
 
 
 class Program:
@@ -58,7 +61,7 @@ class Program:
                 stderr=errors or subprocess.PIPE,
                 start_new_session=True,
                 # no locks are taken in it: the library was loaded long before
-                preexec_fn=_die_with_parent,  # noqa: PLW1509
+                preexec_fn=partial(_die_with, os.getpid()),  # noqa: PLW1509
             )
         except OSError as error:
             raise Problem(f"{self.name} cannot be started: {error}") from None

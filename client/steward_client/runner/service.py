@@ -43,6 +43,7 @@ BRIEF = 0.5  # seconds between words about progress
 SEEN = 15.0  # seconds between signs of life while idle
 TRIES = 2  # how often an operation is begun that kills its runner
 LOOK_AGAIN = 10.0  # seconds after the database did not answer
+ALONE = 3.0  # seconds a killed runner's half-started program may hold its lock
 
 _logger = logging.getLogger(__name__)
 
@@ -106,13 +107,15 @@ class Runner:
         """Two runners of one journal would not know of each other's work."""
         self.config.work.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(self.config.work / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        until = time.monotonic() + ALONE
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Refused(
-                    f"Another runner works in {self.config.work}; each needs its own."
-                ) from None
+            while not _locked(lock):
+                if time.monotonic() > until:
+                    raise Refused(
+                        f"Another runner works in {self.config.work}; "
+                        "each needs its own."
+                    )
+                time.sleep(0.05)
             yield
         finally:
             os.close(lock)
@@ -396,6 +399,19 @@ def runner_version() -> str:
         return version("steward-client")
     except PackageNotFoundError:
         return "development"
+
+
+def _locked(lock: int) -> bool:
+    """Whether the lock is ours now.
+
+    A program that was being started when its runner was killed holds the lock
+    until it runs: that is soon.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def calm(nice: int) -> None:
