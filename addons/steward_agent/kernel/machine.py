@@ -242,7 +242,8 @@ class Machine:
 
     def _begin(self, frame: Frame, step: Step, now: float) -> Move | None:
         """Start a step; None: it was done at once, or led elsewhere."""
-        scope = self._scope(frame, now)
+        # what people were asked about stays what it was, however long they think
+        scope = self._scope(frame, self.position.get("as_of", now))
         if step.when is not None and not evaluate(step.when, scope):
             self._over(frame)
             return None
@@ -519,7 +520,7 @@ class Machine:
 
     def _attempt_over(self) -> None:
         self.position["attempt"] = 1
-        for name in ("until", "since", "waited"):
+        for name in ("until", "since", "waited", "as_of"):
             self.position.pop(name, None)
 
     def _enter(self, frame: Frame, step: Step, group: str, **more: JSON) -> Frame:

@@ -1,6 +1,7 @@
 from . import partitioned
 from . import steward_playbook
 from . import steward_tool
+from . import steward_tool_preview
 from . import steward_toolbox
 from . import steward_webhook
 from . import steward_agent
@@ -16,6 +17,8 @@ from . import steward_agent_context
 from . import steward_budget
 from . import steward_guard
 from . import steward_approval
+from . import steward_approval_rule
+from . import steward_approval_tool
 from . import ir_actions_server
 from . import steward_run_screen
 from . import steward_metric_overview

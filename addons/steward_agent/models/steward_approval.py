@@ -21,14 +21,22 @@ class StewardApproval(models.Model):
     _steward_own_fields = (
         *("run_id", "company_id", "step_key", "iteration", "question", "choices"),
         *("state", "choice", "comment", "decided_by_id", "decided_at", "expires_at"),
+        *("kind", "used", "tool_id", "tool_name", "risk", "rule_id", "arguments"),
+        *("fingerprint", "changes", "cost"),
     )
 
     run_id = fields.Many2one(
         "steward.run", required=True, readonly=True, index=True, ondelete="cascade"
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True)
-    agent_id = fields.Many2one(related="run_id.agent_id")
+    agent_id = fields.Many2one(related="run_id.agent_id", store=True)
     task = fields.Text(related="run_id.task")
+    kind = fields.Selection(
+        [("question", "Question"), ("tool", "Use of a tool")],
+        required=True,
+        readonly=True,
+        default="question",
+    )
     step_key = fields.Char(required=True, readonly=True)
     iteration = fields.Char(readonly=True)
     question = fields.Text(required=True, readonly=True)
@@ -40,6 +48,7 @@ class StewardApproval(models.Model):
             ("refused", "Refused"),
             ("expired", "Expired"),
             ("moot", "No longer needed"),
+            ("void", "Void: something else is asked now"),
         ],
         required=True,
         readonly=True,
@@ -51,10 +60,13 @@ class StewardApproval(models.Model):
     decided_by_id = fields.Many2one("res.users", "Decided by", readonly=True)
     decided_at = fields.Datetime(readonly=True)
     expires_at = fields.Datetime(readonly=True)
+    used = fields.Boolean(readonly=True, help="The run went on with the answer.")
 
     has_choices = fields.Boolean(compute="_compute_has_choices")
 
-    _step_uniq = models.UniqueIndex("(run_id, step_key, iteration)")
+    _open_uniq = models.UniqueIndex(
+        "(run_id, step_key, iteration) WHERE state != 'void' AND used IS NOT TRUE"
+    )
     _pending = models.Index("(company_id, expires_at) WHERE state = 'pending'")
 
     @api.depends("state")
@@ -147,6 +159,18 @@ class StewardApproval(models.Model):
         if not (self.env.su or user.has_group("steward.group_reviewer")):
             raise AccessError(self.env._("Only Reviewers approve."))
 
+    @api.model
+    def _may_decide(self, user, run):
+        """Whether a user may decide about a run; asked before they are bothered."""
+        return (
+            user.active
+            and not user._is_superuser()
+            and user != run.user_id
+            and run.company_id in user.company_ids
+            and user._has_group("steward.group_reviewer")
+            and not user._has_group("steward.group_agent")
+        )
+
     def _decide(self, decision, reason):
         self.ensure_one()
         self.check_access("read")
@@ -229,13 +253,20 @@ class StewardApproval(models.Model):
 
     @api.model
     def _of_step(self, run, step_key, iteration):
+        """What was asked at a step and counts there still; a step may come again."""
         return self.search(
             [
                 ("run_id", "=", run.id),
                 ("step_key", "=", step_key),
                 ("iteration", "=", iteration),
+                ("state", "!=", "void"),
+                ("used", "=", False),
             ]
         )
+
+    def _use_up(self):
+        """The run went on with the answer: it is asked again if that comes again."""
+        self._write_own({"used": True})
 
     @api.model
     def _ask(self, run, question):
@@ -243,27 +274,39 @@ class StewardApproval(models.Model):
 
         :param question: an `Ask` of the machine
         """
-        expires = question.expires and (
-            fields.Datetime.now() + timedelta(seconds=question.expires)
+        return self._open(
+            run,
+            question,
+            self._people_for(run, question.to),
+            question=question.question,
+            choices=list(question.choices),
+            expires_at=question.expires and _in(seconds=question.expires),
         )
+
+    @api.model
+    def _open(self, run, move, people, **values):
         approval = self._create_own(
             {
                 "run_id": run.id,
                 "company_id": run.company_id.id,
-                "step_key": question.step,
-                "iteration": question.iteration,
-                "question": question.question,
-                "choices": list(question.choices),
-                "expires_at": expires,
+                "step_key": move.step,
+                "iteration": move.iteration,
+                **values,
             }
         )
-        for user in self._people_for(run, question.to):
-            approval.activity_schedule(
+        approval._ask_people(people)
+        return approval
+
+    def _ask_people(self, people):
+        """Let people know that they are asked."""
+        for user in people:
+            self.activity_schedule(
                 "mail.mail_activity_data_todo",
-                summary=self.env._("%(agent)s waits for you", agent=run.agent_name),
+                summary=self.env._(
+                    "%(agent)s waits for you", agent=self.run_id.agent_name
+                ),
                 user_id=user.id,
             )
-        return approval
 
     @api.model
     def _people_for(self, run, to):
@@ -289,3 +332,7 @@ class StewardApproval(models.Model):
         for approval in late:
             approval._settle("expired")
             approval.run_id._go_on()
+
+
+def _in(**time_):
+    return fields.Datetime.now() + timedelta(**time_)

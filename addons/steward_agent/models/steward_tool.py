@@ -323,6 +323,16 @@ class StewardTool(models.Model):
         :rtype: ToolResult
         :raises StewardError: whatever goes wrong
         """
+        tool = self._callable(arguments)
+        if tool.rate_limit_id:
+            limit = tool.rate_limit_id
+            self.env["steward.rate.limit"]._take(limit.name, company=limit.company_id)
+        seconds = min(tool.timeout, timeout or tool.timeout)
+        value = self._performed(tool, arguments, key, seconds)
+        return self._capped(tool, value, arguments)
+
+    def _callable(self, arguments):
+        """The tool's definition, if it may be called so; else a refusal."""
         self.ensure_one()
         if self.env.su:
             raise Refused(self.env._("Tools are never called with all rights."))
@@ -333,10 +343,10 @@ class StewardTool(models.Model):
         if tool.company_id and tool.company_id not in self.env.companies:
             raise Refused(self.env._("The tool is another company's."))
         self._check_arguments(tool._schema(), arguments)
-        if tool.rate_limit_id:
-            limit = tool.rate_limit_id
-            self.env["steward.rate.limit"]._take(limit.name, company=limit.company_id)
-        seconds = min(tool.timeout, timeout or tool.timeout)
+        return tool
+
+    def _performed(self, tool, arguments, key, seconds):
+        """Do it, or leave no trace of it."""
         try:
             with self.env.cr.savepoint(), self._statement_timeout(seconds):
                 value = self._perform(tool, arguments, key)
@@ -356,7 +366,7 @@ class StewardTool(models.Model):
             raise Invalid(message, detail=repr(error)) from error
         except Exception as error:
             raise converted(error) from error
-        return self._capped(tool, value, arguments)
+        return value
 
     def _statement_timeout(self, seconds):
         return _Timeout(self.env.cr, seconds)

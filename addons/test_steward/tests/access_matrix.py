@@ -9,6 +9,7 @@ MATRIX = {
     "steward.agent": ("", "", "r", "r", "r", "rwcd"),
     "steward.agent.version": ("", "", "r", "r", "r", "r"),
     "steward.approval": ("", "", "r", "r", "r", "r"),
+    "steward.approval.rule": ("", "", "r", "r", "rwcd", "rwcd"),
     "steward.backup": ("", "", "r", "rw", "r", "rwd"),
     "steward.backup.alarm": ("", "", "r", "r", "r", "r"),
     "steward.backup.plan": ("", "", "r", "r", "r", "rwcd"),
