@@ -17,17 +17,25 @@ import time
 from datetime import UTC, datetime
 from hashlib import blake2b
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from odoo.addons.steward.exceptions import Bug, External, StewardError, converted
+from odoo.addons.steward.exceptions import (
+    Bug,
+    External,
+    Refused,
+    StewardError,
+    converted,
+)
 from odoo.modules import module
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY as COLLISIONS
 from odoo.tools import SQL
 
 from .kernel.control import ENDED
+from .kernel.conversation import Conversation, Recall, Think
 from .kernel.failure import category_of
 from .kernel.machine import Act, Ask, Done, Failed, Machine, Variables, Wait
 from .models.steward_guard import Attempt
+from .thinking import Outcome, Thinking
 
 _logger = logging.getLogger(__name__)
 
@@ -50,26 +58,14 @@ class Limits(NamedTuple):
     steps: int
     seconds: int
     cost: float  # US dollars; 0: no limit
+    tokens: int  # in and out; 0: no limit
 
 
 class Fenced(Exception):
     """Somebody else works at this run by now."""
 
 
-class Outcome(NamedTuple):
-    """How a step went.
-
-    :param value: what it led to, as JSON
-    :param error: one of our tree, or None
-    """
-
-    began: float
-    seconds: float
-    value: Any = None
-    error: Any = None
-
-
-class Executor:
+class Executor(Thinking):
     """Works at one run.
 
     :param run: as the superuser, in the job's own transaction
@@ -120,20 +116,29 @@ class Executor:
         if wish:
             return self._obey(*wish)
         self.now = time.time()
-        if reason := self._limit_reached():
-            return self._finish("timed_out", reason)
         move = self.machine.next(self.now)
+        # what is done already counts, whatever it took
+        if not isinstance(move, Done) and (reason := self._limit_reached()):
+            return self._finish("timed_out", reason)
         match move:
             case Act():
                 return self._act(move, done)
+            case Recall():
+                return self._recall(move)
+            case Think():
+                return self._think(move, done)
             case Ask():
                 return self._ask(move)
             case Wait():
                 return self._sleep(move)
             case Done():
-                return self._finish("completed", output=move.output)
+                return self._heard_late() or self._finish(
+                    "completed", output=move.output
+                )
             case Failed():
-                return self._finish("failed", move.message, category=move.category)
+                return self._fall_back(move) or self._finish(
+                    "failed", move.message, category=move.category
+                )
 
     def _look(self):
         """Whether the run is still ours, and what somebody wishes of it."""
@@ -299,6 +304,8 @@ class Executor:
         return Outcome(time.time(), 0.0, error=External(sentence))
 
     def _tell_machine(self, outcome, tool):
+        if tool.risk != "read" and not isinstance(outcome.error, Refused):
+            self.machine.position["changed"] = True  # or nobody knows
         if outcome.error is None:
             self.machine.succeed(outcome.value)
         else:
@@ -359,15 +366,16 @@ class Executor:
             "SELECT name, value FROM steward_run_variable WHERE run_id = %s", [run.id]
         )
         variables = Variables(dict(self.cr.fetchall()))
-        facts = {
+        self.facts = {
             "task": variables.get("#task"),
+            "record": variables.get("#record"),
             "trace_id": run.trace_id,
             "agent": run.agent_name,
             "user": {"id": run.user_id.id, "name": run.user_id.name},
             "company": {"id": run.company_id.id, "name": run.company_id.name},
         }
         versions = self.env["steward.playbook.version"]
-        playbooks = {
+        self.playbooks = {
             code: versions.browse(pinned)._parsed()
             for code, pinned in variables["#playbooks"].items()
         }
@@ -375,14 +383,20 @@ class Executor:
         self.trace_id, self.company = run.trace_id, run.company_id
         self.row = {"id": run.id, "trace_id": run.trace_id, "month": run.month}
         self.agent, self.user = agent, user = run.agent_id, run.user_id
-        self.limits = Limits(agent.max_steps, agent.max_seconds, agent.max_cost)
+        self.limits = Limits(
+            agent.max_steps, agent.max_seconds, agent.max_cost, agent.max_tokens
+        )
         self.context = {
             "allowed_company_ids": self.company.ids,
             "lang": user.lang,
             "tz": user.tz,
         }
         self.ledger = self.env["steward.run"].with_company(self.company)
-        self.machine = Machine(playbooks, run.position or {}, variables, facts)
+        position = run.position or {}
+        if variables.get("#strategy") == "chat":
+            self.machine = Conversation(position, variables)
+        else:
+            self.machine = Machine(self.playbooks, position, variables, self.facts)
 
     def _record(self, kind, name, move, outcome, **content):
         """Put a step into the ledger, in this transaction."""
@@ -405,10 +419,11 @@ class Executor:
             **content,
         }
         if error:
+            detail = {"detail": error.detail} if error.detail else {}
             step |= {
                 "error_type": error.code,
                 "error_message": error.sentence,
-                "attributes": {"detail": error.detail} if error.detail else {},
+                "attributes": {**content.get("attributes", {}), **detail},
             }
         known = [(self.row, self.agent)]
         if refused := self.ledger._ingest([], [step], known)["rejected"]:
@@ -428,6 +443,7 @@ class Executor:
         self.run._tell_screens()
         self._commit()
         self.run._fulfil_wish()
+        self.run._answer_late()
         return False
 
     def _keep(self, position, lease):

@@ -77,6 +77,15 @@ class StewardContext(models.AbstractModel):
         return told
 
     @api.model
+    def _saved_tokens(self, _context):
+        """About how many more tokens the whole sources of a context have. Hook.
+
+        :param _context: what `_assemble` told
+        :return: None where nobody knows
+        """
+        return
+
+    @api.model
     def _kind_names(self):
         return {
             "guardrails": self.env._("Guardrails"),

@@ -34,6 +34,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from .failure import policy
+from .ledger import clean
 from .machine import MAX_MOVES, Act, Done, Failed, Variables, Wait
 from .untrusted import moved, rules, wrap, wrap_value
 
@@ -43,7 +44,7 @@ Message = dict[str, JSON]
 SAME: Final = 3  # times that the same call may lead to the same result in a row
 POOR: Final = 2  # answers in a row that may be empty or cut off
 DENIED: Final = 8  # calls in a row that may be refused
-REFUSALS: Final = 3  # of people, after which a run ends
+NAME_LIMIT: Final = 64  # characters of a tool's name
 RESULT_LIMIT: Final = 40_000  # characters of one result that the model is told
 RETRY_AT_MOST: Final = 120.0  # seconds that a provider may ask us to wait
 
@@ -203,7 +204,6 @@ class Conversation:
             "attempt": 1,
             "poor": 0,
             "denied": 0,
-            "refused": 0,
         }
         # read once: what another process adds, it adds before it makes its own
         self._messages = messages_of(variables)
@@ -297,7 +297,6 @@ class Conversation:
         now: float,
         retry_after: float | None = None,
         may_repeat: bool = True,
-        by_person: bool = False,
     ) -> None:
         """The move that `next` told did not work.
 
@@ -306,7 +305,6 @@ class Conversation:
 
         :param retry_after: seconds that whoever failed asks for
         :param may_repeat: whether once more does no harm
-        :param by_person: somebody was asked, and refused
         """
         position = self.position
         if "recalled" not in position:
@@ -326,16 +324,9 @@ class Conversation:
         _index, call = open_call
         # the sentence is ours, what it quotes may be anybody's
         told = wrap(message, self.boundary, f"failure of tool {call['name']}")
-        if by_person:
-            position["refused"] += 1
-            told = f"Refused by a person; do not ask for the same again.\n{told}"
         self._answer(call, f"Failed.\n{told}", message)
         if category == "rights":
             self._strike(category)
-        if position["refused"] >= REFUSALS:
-            self._give_up(
-                "rights", f"People refused {REFUSALS} times what it wanted.", "call"
-            )
         self._over()
 
     def hear(self, text: str) -> None:
@@ -347,7 +338,7 @@ class Conversation:
     # -- answers of the model --------------------------------------------------------
 
     def _take_answer(self, answer: Mapping[str, JSON]) -> None:
-        text = answer.get("text") or ""
+        text = clean(answer.get("text") or "")
         calls = answer.get("tool_calls") or []
         finish = answer.get("finish")
         position = self.position
@@ -412,7 +403,7 @@ class Conversation:
             arguments = call.get("arguments")
             yield {
                 "id": call_id,
-                "name": str(call.get("name") or ""),
+                "name": clean(str(call.get("name") or "?"))[:NAME_LIMIT],
                 "arguments": arguments if isinstance(arguments, dict) else {},
             }
 
@@ -469,6 +460,7 @@ class Conversation:
 
     def _over(self) -> None:
         self.position["attempt"] = 1
+        self.position.pop("as_of", None)  # when people were asked about a call
         self.position["moves"] += 1
 
     def _append(self, message: Message) -> None:
@@ -476,7 +468,7 @@ class Conversation:
         self._messages.append(message)
 
     def _insert_before_task(self, content: str) -> None:
-        """Data goes before the last message: the task stays what is answered."""
+        """Data goes before the task, which stays what is answered."""
         *before, task = self._messages
         self._messages = [*before, {"role": "user", "content": content}, task]
         for number in (len(before), len(before) + 1):
@@ -485,3 +477,63 @@ class Conversation:
 
 def _name(number: int) -> str:
     return f"{_PREFIX}{number:06}"
+
+
+# --- for people ----------------------------------------------------------------------
+
+
+def news(messages: Sequence[Message]) -> list[Message]:
+    """What the model has not answered yet: what a step of the ledger tells of.
+
+    >>> news([{"role": "user"}, {"role": "assistant"}, {"role": "tool"}])
+    [{'role': 'tool'}]
+    """
+    for place in range(len(messages), 0, -1):
+        if messages[place - 1]["role"] == "assistant":
+            return list(messages[place:])
+    return list(messages)
+
+
+def as_text(messages: Iterable[Message]) -> str:
+    r"""Messages as people read them.
+
+    >>> print(as_text([{"role": "user", "content": "Count."}, {"role": "assistant",
+    ...     "content": "", "tool_calls": [
+    ...     {"name": "count", "arguments": {"model": "res.partner"}}]}]))
+    user: Count.
+    <BLANKLINE>
+    assistant: count({"model": "res.partner"})
+    """
+    blocks = []
+    for message in messages:
+        who = message.get("name") or message["role"]
+        content = message.get("content") or ""
+        if not isinstance(content, str):
+            content = "\n".join(part.get("text", "[picture]") for part in content)
+        calls = [
+            f"{call['name']}({json.dumps(call['arguments'], ensure_ascii=False)})"
+            for call in message.get("tool_calls") or ()
+        ]
+        blocks.append(f"{who}: " + "\n".join(filter(None, [content, *calls])))
+    return "\n\n".join(blocks)
+
+
+def spoken(messages: Iterable[Message], boundary: str) -> list[dict[str, str]]:
+    """What a person sees of a conversation: no data, no results of tools.
+
+    >>> messages = messages_of(begin("", "Count.", "00ff", about={"id": 1}))
+    >>> spoken(messages, "00ff")
+    [{'by': 'person', 'text': 'Count.'}]
+    """
+    told = []
+    for message in messages:
+        content = message.get("content") or ""
+        if not isinstance(content, str):
+            content = "\n".join(part.get("text", "") for part in content)
+        if message["role"] == "tool" or not content.strip():
+            continue
+        if content.startswith(f"<<data {boundary} "):
+            continue
+        by = "agent" if message["role"] == "assistant" else "person"
+        told.append({"by": by, "text": content})
+    return told

@@ -30,7 +30,17 @@ from odoo.addons.steward.kernel.schema import Problems, SchemaProblem, load, val
 JSON = Any
 
 FORMAT: Final = 1  # of the documents; grows when one could be misread by older code
-KINDS: Final = {"playbook": "Follows a playbook", "external": "Works elsewhere"}
+KINDS: Final = {
+    "playbook": "Follows a playbook",
+    "chat": "Thinks with a model",
+    "external": "Works elsewhere",
+}
+SHARES: Final = {  # of the runs that are told what is known about their task
+    "0": "No run",
+    "10": "One run in ten",
+    "50": "Every other run",
+    "100": "Every run",
+}
 CAPTURES: Final = {
     "none": "Nothing",
     "hashed": "Fingerprints only",
@@ -72,6 +82,20 @@ SCHEMA: Final[dict[str, JSON]] = {
             "description": "login of the user whose rights it has",
         },
         "playbook": {"type": "string", "pattern": CODE, "description": "its code"},
+        "model": {
+            "type": "string",
+            "minLength": 1,
+            "description": "that it thinks with; the cheapest that can without",
+        },
+        "context": {
+            "enum": list(map(int, SHARES)),
+            "default": 100,
+            "description": "percent of runs that are told what is known",
+        },
+        "output": {
+            "type": "object",
+            "description": "JSON Schema of its answer, when it is no text",
+        },
         "tools": {
             "type": "array",
             "uniqueItems": True,
@@ -94,6 +118,12 @@ SCHEMA: Final[dict[str, JSON]] = {
                     "minimum": 0,
                     "maximum": 1_000_000,
                     "description": "USD for one run; 0: no limit",
+                },
+                "tokens": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 2_000_000_000,
+                    "description": "in and out, of one run; 0: no limit",
                 },
                 "at_a_time": {"type": "integer", "minimum": 1, "maximum": 1000},
             },

@@ -14,6 +14,7 @@ from . import steward_run_control
 from . import steward_run_execution
 from . import steward_agent_run
 from . import steward_agent_context
+from . import steward_agent_chat
 from . import steward_budget
 from . import steward_guard
 from . import steward_approval
@@ -21,6 +22,7 @@ from . import steward_approval_rule
 from . import steward_approval_tool
 from . import ir_actions_server
 from . import steward_run_screen
+from . import steward_run_chat
 from . import steward_metric_overview
 from . import steward_dashboard
 from . import ir_websocket

@@ -52,14 +52,20 @@ class StewardAgent(models.Model):
         input: dict | None = None,
         idempotency_key: str | None = None,
         wait: bool = False,
+        session: str | None = None,
+        record: dict | None = None,
     ) -> dict:
         """Let an agent do something.
 
         :param agent: its code
         :param task: what to do, in words
-        :param input: values for its playbook
+        :param input: values for its playbook, or for its prompt
         :param idempotency_key: the same key again leads to the same run
         :param wait: answer when it has ended, or after a minute
+        :param session: of an agent that chats: what its runs have in common; it goes
+            on from what was said in that session
+        :param record: what the task is about, as ``{"model", "id"}``; an agent that
+            chats is told of it
         :return: ``{"run_id", "trace_id", "state", "output"?}``
         """
         found = self._by_code(agent)
@@ -67,7 +73,7 @@ class StewardAgent(models.Model):
         # in a transaction of its own: a worker must find the run, also if we wait
         with self._own_transaction() as cr:
             run = found.with_env(self.env(cr=cr))._start(
-                task, input, key=idempotency_key
+                task, input, key=idempotency_key, session=session, record=record
             )
             run_id = run.id
         return self.env["steward.run"].browse(run_id)._outcome(wait)
@@ -133,18 +139,20 @@ class StewardAgent(models.Model):
             )
         elif not self.active:
             reason = self.env._("%(agent)s is archived.", **names)
-        elif not playbook:
+        elif not playbook and self.kind == "playbook":
             reason = self.env._("%(agent)s has no playbook.", **names)
         else:
             reason = self._why_not_as(self.user_id)
         if reason:
             raise Refused(reason)
-        playbook._current_version()._check_can_run()
+        if playbook:
+            playbook._current_version()._check_can_run()
 
-    def _start(self, task, input=None, key=None):
+    def _start(self, task, input=None, key=None, **about):
         """Queue a run. The same key again: the same run.
 
         :param input: values for the playbook, checked against what it declares
+        :param about: ``session`` and ``record``, for agents that chat
         :return: the run
         """
         self.ensure_one()
@@ -164,11 +172,8 @@ class StewardAgent(models.Model):
         agent.env["steward.budget"]._check_left(
             {"company": agent.company_id.id, "agent": agent.id, "user": self.env.uid}
         )
-        version = agent.playbook_id._current_version()
-        given = version._checked_input(input or {})
-        variables = inputs_of(given_inputs(version._parsed(), given))
-        variables["#task"] = task
-        variables["#playbooks"] = agent.playbook_id._pinned(agent.company_id)
+        # with the caller's own rights: what the run is about must be his to see
+        values, variables = self._prepare(task, input or {}, **about)
         run = runs._create_own(
             {
                 "trace_id": uuid.uuid4().hex,
@@ -177,7 +182,6 @@ class StewardAgent(models.Model):
                 "agent_id": agent.id,
                 "agent_name": agent.name,
                 "agent_version": agent._current_version().number,
-                "playbook_version_id": version.id,
                 "source": "here",
                 "user_id": agent.user_id.id,
                 "asked_by_id": self.env.uid,
@@ -185,11 +189,25 @@ class StewardAgent(models.Model):
                 "task": CAPTURE.text(task, agent.capture),
                 "input": CAPTURE.text(input, agent.capture) if input else False,
                 "state": "queued",
+                **values,
             }
         )
         run._keep_variables(*variables.take_changes())
         run._enqueue()
         return run
+
+    def _prepare(self, task, input, session=None, record=None):
+        """What a run begins with: values of its own, and its variables. Hook."""
+        if session or record is not None:
+            raise Invalid(self.env._("Only an agent that chats has a session."))
+        # sudo: steward.agent - the right to run is checked at the door
+        playbook = self.sudo().playbook_id
+        version = playbook._current_version()
+        given = version._checked_input(input)
+        variables = inputs_of(given_inputs(version._parsed(), given))
+        variables["#task"] = task
+        variables["#playbooks"] = playbook._pinned(self.company_id)
+        return {"playbook_version_id": version.id}, variables
 
     def _key_domain(self, key):
         return [("agent_id", "=", self.id), ("idempotency_key", "=", key)]

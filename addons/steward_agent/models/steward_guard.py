@@ -96,8 +96,8 @@ class StewardGuard(models.AbstractModel):
     @api.model
     def _check_risk(self, attempt):
         """The agent must be allowed what the tool may do at worst."""
-        agent, risk = attempt.agent, attempt.tool.risk
-        if risk != "read" and not agent[_ALLOWANCES[risk]]:
+        risk = attempt.tool.risk
+        if not self._allows_risk(attempt.agent, attempt.tool):
             raise Refused(
                 self.env._(
                     "%(tool)s %(risk)s, which this agent may not do.",
@@ -107,6 +107,10 @@ class StewardGuard(models.AbstractModel):
                     )[risk].lower(),
                 )
             )
+
+    @api.model
+    def _allows_risk(self, agent, tool):
+        return tool.risk == "read" or agent[_ALLOWANCES[tool.risk]]
 
     @api.model
     def _check_budget(self, attempt):

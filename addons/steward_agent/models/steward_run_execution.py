@@ -183,8 +183,9 @@ class StewardRun(models.Model):
             [("run_id", "in", self.ids), ("state", "=", "pending")]
         )._settle("moot")
         self._write_own({"position": False})
+        gone = self - self._get_continuable()
         self.env.cr.execute(
-            "DELETE FROM steward_run_variable WHERE run_id = ANY(%s)", [self.ids]
+            "DELETE FROM steward_run_variable WHERE run_id = ANY(%s)", [gone.ids]
         )
 
     # -- stragglers ------------------------------------------------------------------

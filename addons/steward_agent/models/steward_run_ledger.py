@@ -97,6 +97,7 @@ class StewardRun(models.Model):
                     *(run.company_id.id, run.agent_id, run.id),
                     *(run.error or run.reason, run.ended_at),
                 )
+                failure["category"] = run.category or failure["category"]
                 names = ("category", "fingerprint")
                 run._write_own({name: failure[name] for name in names})
                 failures.append(failure)

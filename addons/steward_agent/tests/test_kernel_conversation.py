@@ -11,16 +11,18 @@ from ..kernel import conversation
 from ..kernel.conversation import (
     DENIED,
     POOR,
-    REFUSALS,
     SAME,
     Conversation,
     Recall,
     Think,
+    as_text,
     begin,
     carried,
     mended,
     messages_of,
+    news,
     shortened,
+    spoken,
 )
 from ..kernel.machine import MAX_MOVES, Act, Done, Failed, Variables, Wait
 
@@ -266,15 +268,6 @@ class TestConversation(BaseCase):
         self.assertEqual(talk.run(), Done("Done."))
         self.assertFalse(talk.waits)
 
-    def test_people_who_refuse(self):
-        refused = Broken("rights", "Rita refused.", by_person=True)
-        answers = [says("", call("write", n=n)) for n in range(9)]
-        talk = Talk(answers, {"write": refused})
-        ended = talk.run()
-        self.assertEqual(len(talk.called), REFUSALS)
-        self.assertIn("People refused", ended.message)
-        self.assertIn("do not ask for the same again", talk.said("tool")[0])
-
     # -- poor answers ------------------------------------------------------------
 
     def test_empty_answers_are_bounded(self):
@@ -375,3 +368,26 @@ class TestConversation(BaseCase):
         talk = Talk([]).talk
         self.assertIn("You help.", talk.system["content"])
         self.assertIn(BOUNDARY, talk.system["content"])
+
+    def test_for_people(self):
+        talk = Talk([says("Let me see.", COUNT)], {"count": 7}, context="Known.")
+        talk.run()
+        messages = talk.talk.messages
+        self.assertEqual(
+            spoken(messages, BOUNDARY),
+            [
+                {"by": "person", "text": "Do it."},
+                {"by": "agent", "text": "Let me see."},
+                {"by": "agent", "text": "Done."},
+            ],
+        )
+        self.assertIn('Let me see.\ncount({"model": "res.partner"})', as_text(messages))
+        self.assertEqual(news(messages), [])
+        self.assertEqual([m["role"] for m in news(messages[:-1])], ["tool"])
+        self.assertEqual(news(messages[:2]), messages[:2])
+        picture = {
+            "role": "user",
+            "content": [{"type": "text", "text": "Look"}, {"type": "image"}],
+        }
+        self.assertEqual(as_text([picture]), "user: Look\n[picture]")
+        self.assertEqual(spoken([picture], BOUNDARY)[0]["text"], "Look\n")

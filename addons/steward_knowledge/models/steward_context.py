@@ -1,5 +1,6 @@
 from odoo import api, models
-from odoo.addons.steward.kernel.context import Item
+from odoo.addons.steward.kernel.context import Item, tokens_of
+from odoo.tools import SQL
 
 MOST = 12  # passages that are looked at
 
@@ -28,3 +29,22 @@ class StewardContext(models.AbstractModel):
                 row["score"],
                 about,
             )
+
+    @api.model
+    def _saved_tokens(self, context):
+        """The documents of the passages would be told as a whole without us."""
+        passages = context["passages"]
+        ids = {row["document_id"] for row in passages if row.get("document_id")}
+        if not ids:
+            return super()._saved_tokens(context)
+        # their lengths and not their texts: those may be long
+        [[characters]] = self.env.execute_query(
+            SQL(
+                "SELECT sum(length(text)) FROM steward_document WHERE id = ANY(%s)",
+                list(ids),
+            )
+        )
+        told = "".join(row["text"] for row in passages)
+        whole = (characters or 0) * tokens_of(told) / max(len(told), 1)
+        saved = round(whole) - context["tokens"]
+        return max(0, saved) + (super()._saved_tokens(context) or 0)
