@@ -20,6 +20,8 @@ from . import steward_guard
 from . import steward_approval
 from . import steward_approval_rule
 from . import steward_approval_tool
+from . import steward_approval_people
+from . import steward_approval_screen
 from . import ir_actions_server
 from . import steward_run_screen
 from . import steward_run_chat

@@ -117,17 +117,19 @@ class StewardApproval(models.Model):
             "trace_id": approval.run_id.trace_id,
         }
 
-    def action_approve(self) -> None:
-        """Approve all of these."""
-        self._check_may_decide()
-        for approval in self:
-            approval._decide("approve", "")
+    def action_approve(self) -> dict | None:
+        """Approve all of these.
 
-    def action_refuse(self) -> None:
-        """Refuse all of these."""
-        self._check_may_decide()
-        for approval in self:
-            approval._decide("refuse", "")
+        :return: nothing, or what tells which could not be
+        """
+        return self._decide_all("approve")
+
+    def action_refuse(self) -> dict | None:
+        """Refuse all of these.
+
+        :return: nothing, or what tells which could not be
+        """
+        return self._decide_all("refuse")
 
     def action_decide(self) -> dict:
         """Decide with a reason, or among several choices."""
