@@ -307,7 +307,7 @@ class Executor(Thinking):
         if tool.risk != "read" and not isinstance(outcome.error, Refused):
             self.machine.position["changed"] = True  # or nobody knows
         if outcome.error is None:
-            self.machine.succeed(outcome.value)
+            self.machine.succeed(self._tellable(outcome.value))
         else:
             error = outcome.error
             self.machine.fail(

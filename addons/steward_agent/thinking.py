@@ -40,7 +40,7 @@ from odoo.addons.steward_llm.kernel.pricing import charge
 from odoo.addons.steward_llm.kernel.usage import Usage
 
 from .kernel.allowance import Money, TooLittle, allowance
-from .kernel.conversation import as_text, news, shortened
+from .kernel.conversation import Conversation, as_text, news, shortened
 from .kernel.failure import category_of
 from .kernel.machine import Machine
 from .kernel.stream import Stream
@@ -395,20 +395,19 @@ class Thinking:
 
     def _room(self, model, question):
         """How long the answer may be, so that no limit of the run is passed."""
-        limits, run = self.limits, self.run
-        self.cr.execute(
-            "SELECT COALESCE(tokens_in, 0) + COALESCE(tokens_out, 0), cost"
-            " FROM steward_run WHERE id = %s",
-            [run.id],
-        )
-        tokens, cost = self.cr.fetchone()
+        limits = self.limits
+        tokens, cost = self._taken()
         money = None
         if limits.cost:
             left = Decimal(str(limits.cost)) - Decimal(str(cost or 0))
             money = self._money(model, question, left)
         left = limits.tokens - tokens if limits.tokens else None
+        wanted = model.max_output or None
+        if model.context_size:  # question and answer have to fit in together
+            room = max(1, model.context_size - question)
+            wanted = min(wanted or room, room)
         try:
-            return allowance(question, model.max_output or None, left, money)
+            return allowance(question, wanted, left, money)
         except TooLittle as lack:
             if str(lack) == "tokens":
                 raise Spent(
@@ -423,6 +422,28 @@ class Thinking:
                     cost=limits.cost,
                 )
             ) from lack
+
+    def _taken(self):
+        """Tokens and US dollars that the run has taken.
+
+        The usage knows also of answers that were paid for and led to no step.
+        """
+        self.cr.execute(
+            """
+            SELECT GREATEST(
+                       COALESCE(run.tokens_in, 0) + COALESCE(run.tokens_out, 0),
+                       usage.tokens),
+                   GREATEST(COALESCE(run.cost, 0), usage.cost)
+              FROM steward_run AS run, (
+                   SELECT COALESCE(sum(tokens_in + tokens_out), 0) AS tokens,
+                          COALESCE(sum(cost), 0) AS cost
+                     FROM steward_usage
+                    WHERE trace = %s AND company_id = %s AND is_current) AS usage
+             WHERE run.id = %s
+            """,
+            [self.trace_id, self.company.id, self.run.id],
+        )
+        return self.cr.fetchone()
 
     def _money(self, model, question, left):
         prices = self.env["steward.price"].with_company(self.company)
@@ -539,6 +560,11 @@ class Thinking:
         return True
 
     # -- small things ------------------------------------------------------------------
+
+    def _tellable(self, value):
+        """What came of a tool, without the secrets that no provider shall see."""
+        thinks = isinstance(self.machine, Conversation)
+        return REDACTOR.redact_value(value) if thinks else value
 
     def _worked(self, seconds):
         worked = self.machine.position.get("worked", 0) + seconds
