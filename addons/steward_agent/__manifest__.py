@@ -10,6 +10,7 @@
     "data": [
         "security/ir.model.access.csv",
         "security/steward_agent_security.xml",
+        "security/steward_chat_security.xml",
         "data/ir_cron_data.xml",
         "data/ir_cron_ledger_data.xml",
         "data/queue_job_data.xml",
@@ -35,6 +36,7 @@
         "views/steward_approval_rule_views.xml",
         "views/steward_ledger_menus.xml",
         "views/steward_run_views.xml",
+        "views/steward_context_report_views.xml",
     ],
     "demo": ["demo/steward_agent_demo.xml", "demo/steward_run_demo.xml"],
     "assets": {

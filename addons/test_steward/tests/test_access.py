@@ -12,6 +12,7 @@ ROLES = {
     "administrator": "steward.group_administrator",
 }
 QUERIES = {  # no tables: no row can be made
+    "steward.context.report",
     "steward.embedding.report",
     "steward.search.day",
     "steward.search.question",
