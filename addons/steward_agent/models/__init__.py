@@ -17,6 +17,8 @@ from . import steward_agent_context
 from . import steward_agent_chat
 from . import steward_budget
 from . import steward_guard
+from . import steward_prompt
+from . import steward_prompt_run
 from . import steward_approval
 from . import steward_approval_rule
 from . import steward_approval_tool

@@ -40,6 +40,7 @@ UNSAFE_PARAMETERS = frozenset({"cr", "uid", "env", "context", "su"})
 # what rules over rights, code, other agents and what they may do
 CLOSED_MODELS = ("ir.", "base.", "queue.", "res.users", "res.groups")
 CLOSED_MODELS += ("steward.approval", "steward.run", "steward.secret", "steward.tool")
+CLOSED_MODELS += ("steward.prompt",)
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 IDS = {
     "type": "array",
