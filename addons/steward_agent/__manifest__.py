@@ -17,6 +17,7 @@
         "data/steward_tool_data.xml",
         "data/steward_playbook_data.xml",
         "data/steward_approval_rule_data.xml",
+        "data/steward_chat_data.xml",
         "wizard/steward_agent_import_views.xml",
         "wizard/steward_agent_start_views.xml",
         "wizard/steward_approval_decision_views.xml",
