@@ -300,7 +300,7 @@ class TestPlayground(PromptCase):
         self.assertEqual(wizard.left_answer, "Hello")
         self.assertEqual(wizard.right_told, "Two for Ann")
         self.assertEqual(wizard.left_cost, 0.0012)
-        self.assertEqual(wizard.left_tokens, "12 in, 3 out")
+        self.assertEqual(wizard.left_used, "12 in, 3 out")
         self.assertEqual(wizard.left_seconds, 0.5)
 
     def test_one_side_that_fails_stops_no_other(self):
