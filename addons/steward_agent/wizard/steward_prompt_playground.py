@@ -89,7 +89,12 @@ class StewardPromptPlayground(models.TransientModel):
 
     # -- trying ------------------------------------------------------------------------
 
-    def action_try(self) -> dict:
+    @api.depends("prompt_id")
+    def _compute_display_name(self):
+        for wizard in self:
+            wizard.display_name = self.env._("Playground")
+
+    def action_try(self) -> None:
         """Ask both sides, one after the other."""
         self.ensure_one()
         self.check_access("write")
@@ -98,9 +103,6 @@ class StewardPromptPlayground(models.TransientModel):
         for side in SIDES:  # all asking before any writing: a call may take long
             found |= self._tried(side, given)
         self.write(found)
-        return self._get_records_action(
-            name=self.env._("Playground"), views=[(False, "form")], target="current"
-        )
 
     def action_label(self) -> dict:
         """Give the version on the right a label."""
