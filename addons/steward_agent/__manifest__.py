@@ -41,7 +41,11 @@
         "views/steward_run_views.xml",
         "views/steward_context_report_views.xml",
     ],
-    "demo": ["demo/steward_agent_demo.xml", "demo/steward_run_demo.xml"],
+    "demo": [
+        "demo/steward_agent_demo.xml",
+        "demo/steward_run_demo.xml",
+        "demo/steward_prompt_demo.xml",
+    ],
     "assets": {
         "web.assets_backend": ["steward_agent/static/src/**/*"],
         "web.assets_tests": ["steward_agent/static/tests/tours/**/*"],
