@@ -70,6 +70,7 @@ class StewardRun(models.Model):
             )
         agent._check_about(run)
         with self._own_transaction() as cr:
+            run = run.with_env(self.env(cr=cr))
             # whoever ends the run waits for this row, or is seen here
             cr.execute(
                 "SELECT state FROM steward_run WHERE id = %s FOR UPDATE",
@@ -78,21 +79,18 @@ class StewardRun(models.Model):
             )
             [(state,)] = cr.fetchall()
             if state in ENDED:
-                follower = run.with_env(self.env(cr=cr))._follow(text)
-                answering = follower.id
+                run = run._follow(text)
             else:
-                name = f"said:{time.time_ns():020}"
-                run.with_env(self.env(cr=cr))._keep_variables({name: text})
-                answering = run.id
-        # sudo: steward.run - told to who may run its agent
-        found = self.browse(answering).sudo()
-        found.invalidate_recordset()
-        return {
-            "run_id": found.id,
-            "trace_id": found.trace_id,
-            "state": found.state,
-            "session": found.session,
-        }
+                run._keep_variables({f"said:{time.time_ns():020}": text})
+            # sudo: steward.run - told to who may run its agent
+            answering = run.sudo()
+            answering.invalidate_recordset()
+            return {
+                "run_id": answering.id,
+                "trace_id": answering.trace_id,
+                "state": answering.state,
+                **({"session": answering.session} if answering.session else {}),
+            }
 
     @api.model
     def said(self, trace_id: str) -> list[dict]:
