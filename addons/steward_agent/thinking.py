@@ -335,7 +335,7 @@ class Thinking:
             told["prompt_version"] = self.run.prompt_version
         self._record(
             kind="llm_inference",
-            name=model.name or self.env._("No model"),
+            name=self.env._("Answer"),
             move=move,
             outcome=outcome,
             model=model.name or None,

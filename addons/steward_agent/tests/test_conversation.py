@@ -721,6 +721,17 @@ class TestConversation(ChatCase):
         with self.assertRaisesRegex(ValueError, "not in this database"):
             agent._definition_values(text.replace("test-1", "nothing"))
 
+    def test_a_schema_as_people_write_it(self):
+        agent = self.chat_agent()
+        agent.output_schema_text = "type: object"
+        agent.invalidate_recordset()
+        self.assertEqual(agent.output_schema, {"type": "object"})
+        self.assertEqual(json.loads(agent.output_schema_text), {"type": "object"})
+        agent.output_schema_text = " "
+        self.assertFalse(agent.output_schema)
+        with self.assertRaisesRegex(ValidationError, "is none"):
+            agent.output_schema_text = "[oops"
+
     def test_what_makes_no_sense(self):
         with self.assertRaisesRegex(ValidationError, "schema of the answer is none"):
             self.chat_agent(output_schema={"type": "nonsense"})
