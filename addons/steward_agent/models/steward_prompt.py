@@ -154,7 +154,7 @@ class StewardPrompt(models.Model):
                     label=label,
                 )
             )
-        return version.sudo(self.env.su)
+        return version.with_env(self.env)
 
     # -- labels ----------------------------------------------------------------------
 
@@ -326,19 +326,16 @@ class StewardPromptVersion(models.Model):
                 }
             )
         # sudo: steward.prompt.move - the history, written by this method alone
-        return (
-            self.env["steward.prompt.move"]
-            .sudo()
-            ._create_own(
-                {
-                    "prompt_id": self.prompt_id.id,
-                    "label": name,
-                    "before_id": before.id,
-                    "version_id": self.id,
-                    "user_id": self.env.uid,
-                    "note": note or False,
-                }
-            )
+        moves = self.env["steward.prompt.move"].sudo()
+        return moves._create_own(
+            {
+                "prompt_id": self.prompt_id.id,
+                "label": name,
+                "before_id": before.id,
+                "version_id": self.id,
+                "user_id": self.env.uid,
+                "note": note or False,
+            }
         )
 
     @api.model
