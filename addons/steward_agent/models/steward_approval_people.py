@@ -35,11 +35,6 @@ class StewardApproval(models.Model):
         action["context"] = {"default_approval_id": self.id}
         return action
 
-    def action_open_page(self) -> dict:
-        """Show the page to which mails lead."""
-        self.ensure_one()
-        return {"type": "ir.actions.act_url", "url": self._page(), "target": "self"}
-
     # -- how it is done --------------------------------------------------------------
 
     def _decide_all(self, decision):
@@ -123,9 +118,6 @@ class StewardApproval(models.Model):
                 email_layout_xmlid="mail.mail_notification_light",
             )
 
-    def _page(self):
-        """The page where a person may decide; its address proves nothing."""
-        return f"/steward/approval/{self.id}"
-
     def _page_url(self):
-        return f"{self.get_base_url()}{self._page()}"
+        """The page where a person may decide; its address proves nothing."""
+        return f"{self.get_base_url()}/steward/approval/{self.id}"
