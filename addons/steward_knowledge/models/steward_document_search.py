@@ -363,7 +363,7 @@ class StewardDocument(models.Model):
     def _embed_question(self, search):
         # sudo: steward.space - whoever may search uses it, and need not see it
         space = self.env["steward.space"].sudo()._active()
-        if not space:
+        if not space or not (search.idf or space._understands(search.asked.words)):
             return
         try:
             text = search.asked.replaced(search.corrections)

@@ -55,6 +55,18 @@ class StewardSpace(models.Model):
         vector = self._query_vector(query, facts)
         return _Near(facts, vector_copy.literal(vector), 1).of(chunk)
 
+    def _understands(self, words):
+        """Whether a question of words that stand nowhere here may mean something.
+
+        An embedder that only adds up what it knows of words makes a vector of anything;
+        of words that it never saw, it points anywhere.
+        """
+        model = self.model_id
+        if not model or model.name not in model.provider_id._adapter().cheap:
+            return True
+        known = self.env["steward.term"]._language_words()
+        return any(word in known for word in words)
+
     def _query_vector(self, query, facts):
         """A vector of length one that can be compared with those of the space."""
         import numpy as np

@@ -245,6 +245,10 @@ class TestVectors(SearchCase):
             name, model_id = "Made up", Model
             weight_lexical, weight_vector = 0.5, 0.5
 
+            @staticmethod
+            def _understands(_words):
+                return True
+
             def sudo(self):
                 return self
 
