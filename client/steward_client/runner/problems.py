@@ -19,6 +19,12 @@ class Problem(Exception):
         self.sentence = sentence
 
 
+class Away(Problem):
+    """PostgreSQL is not there, or not yet again; what it had begun is undone or done."""
+
+    code = "away"
+
+
 class Refused(Problem):
     """It was not begun: asked of the wrong runner, or for what must not be."""
 

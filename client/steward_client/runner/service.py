@@ -76,8 +76,10 @@ class Runner:
                         self._tidy()
                         tidy = True
                     worked = self._look()
-                except (psycopg2.Error, Problem) as error:
+                    tidy = not (worked and self.journal.left)
+                except (psycopg2.Error, Problem, OSError) as error:
                     self._forget()
+                    tidy = False  # what could not be taken away then can be now
                     if once:
                         raise
                     _logger.warning("nothing can be done now: %s", error)
@@ -288,6 +290,9 @@ class Runner:
                     clean(what, self.config, self.server)
                 except Refused as problem:  # the settings are others now
                     _logger.warning("left where it is: %s", problem)
+                except OSError as problem:  # perhaps another time
+                    _logger.warning("cannot be taken away: %s", problem)
+                    continue
                 self.journal.write("gone", entry.uuid, key=key)
 
     def _repair(self) -> None:
