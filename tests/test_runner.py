@@ -12,13 +12,12 @@ import sys
 import threading
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import replace
 
 import psycopg2
 import pytest
 from click.testing import CliRunner
-from runners import CLIENT, Problem, Runner, World, end
+from runners import CLIENT, Problem, Runner, World, end, locked
 
 from steward_client.cli import cli
 from steward_client.runner import config as configs
@@ -34,25 +33,6 @@ def world(settings, databases, tmp_path):
         yield made.make()
     finally:
         made.gone()
-
-
-@contextmanager
-def locked(world, table="res_partner"):
-    """Nobody reads a table meanwhile, so a dump waits."""
-    server = world.databases.server
-    connection = psycopg2.connect(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        password=server.password or None,
-        dbname=world.database,
-    )
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-        yield
-    finally:
-        connection.close()
 
 
 PARAMETER = "UPDATE ir_config_parameter SET"

@@ -92,6 +92,7 @@ def restore(
     target, server = wish["target"], job.server
     manifest = engine.manifest(wish["path"], foreign=bool(wish.get("foreign")))
     expect_readable(job, manifest)
+    _find_other_series(job, manifest)
     replaced = _expect_allowed(job, target)
     result: dict[str, Any] = {"database": target, "level": "restored"}
     job.plan(fetch=10, restore=55, filestore=15, compare=8, neutralize=4, swap=1)
@@ -143,7 +144,7 @@ def restore(
 
 
 def _swap_at_last(job: Job, facts: dict[str, Any]) -> None:
-    """Swap, however long PostgreSQL is away: nobody may enter either database until then.
+    """Swap, however long PostgreSQL is away: until then nobody enters a database.
 
     The runner could do nothing else meanwhile, and whoever kills it leaves it to the
     next one.
@@ -166,6 +167,30 @@ def expect_readable(job: Job, manifest: dict[str, Any]) -> None:
             f"{manifest['name']} comes from PostgreSQL {version}, this server is"
             f" {job.server.version}: restore it to a server as new."
         )
+
+
+def _find_other_series(job: Job, manifest: dict[str, Any]) -> None:
+    """A database of another Odoo is restored as well; it is just of no use to this."""
+    connection = job.server.connect()
+    try:
+        ours = _series(Source(connection).odoo_version())
+    finally:
+        connection.close()
+    theirs = _series(manifest["database"]["odoo"])
+    if theirs and ours and theirs != ours:
+        job.find(
+            f"It is a database of Odoo {theirs}, and Odoo {ours} cannot work with it:"
+            f" start Odoo {theirs} on it, or upgrade it."
+        )
+
+
+def _series(version: str) -> str:
+    """The part of a module's version that is Odoo's.
+
+    >>> _series("19.0.1.3"), _series("saas~19.1.1.0"), _series("")
+    ('19.0', 'saas~19.1', '')
+    """
+    return ".".join(version.split(".")[:2])
 
 
 def _expect_allowed(job: Job, target: str) -> bool:

@@ -20,7 +20,7 @@ class Problem(Exception):
 
 
 class Away(Problem):
-    """PostgreSQL is not there, or not yet again; what it had begun is undone or done."""
+    """PostgreSQL is not there, or not there again yet."""
 
     code = "away"
 

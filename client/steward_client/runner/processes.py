@@ -80,6 +80,8 @@ class Program:
             while True:
                 self.check()
                 if not selector.select(LOOK):
+                    if self.process.poll() is not None:
+                        return  # what it started may hold the pipe for long
                     yield ""
                     continue
                 data = os.read(handle, 65536)

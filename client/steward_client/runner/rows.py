@@ -129,6 +129,14 @@ def wake(connection: Connection) -> None:
     )
 
 
+def is_untold(connection: Connection) -> bool:
+    """Is there an outcome that Odoo has not taken over? Perhaps it was away."""
+    query = """SELECT EXISTS (SELECT FROM steward_operation
+                               WHERE applied IS NOT TRUE AND state IN
+                                     ('done', 'failed', 'cancelled', 'lost'))"""
+    return bool(_execute(connection, query)[0][0])
+
+
 def stranded(connection: Connection, runner: int) -> list[Claim]:
     """What this runner held when it died."""
     rows = _execute(

@@ -41,6 +41,7 @@ from .verbs import VERBS, expect_sound
 BEAT = 5.0  # seconds between signs of life while at work
 BRIEF = 0.5  # seconds between words about progress
 SEEN = 15.0  # seconds between signs of life while idle
+NUDGE = 5.0  # seconds until an Odoo that took nothing over is told again
 TRIES = 2  # how often an operation is begun that kills its runner
 LOOK_AGAIN = 10.0  # seconds after the database did not answer
 ALONE = 3.0  # seconds a killed runner's half-started program may hold its lock
@@ -58,7 +59,7 @@ class Runner:
         self.job: Job | None = None
         self._connection: Connection | None = None
         self._identity: Identity | None = None
-        self._seen = 0.0
+        self._seen = self._nudged = 0.0
 
     # -- life ------------------------------------------------------------------
 
@@ -178,6 +179,10 @@ class Runner:
             self._identity = recognise(connection, self.config)
             rows.seen(connection, self.identity.runner, self.facts())
             self._seen = time.monotonic()
+        if time.monotonic() - self._nudged > NUDGE:
+            self._nudged = time.monotonic()
+            if rows.is_untold(connection):  # it was being started, or restored
+                self._notify()
         held = rows.claim(connection, self.identity.runner, self.config.lease)
         if held is None:
             return 0
