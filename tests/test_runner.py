@@ -327,6 +327,24 @@ def test_progress_and_cancelling(world):
     world.expect_truth()
 
 
+def test_it_lives_while_it_works(world, monkeypatch):
+    """Odoo would say that it is silent, and that no backup is made."""
+    monkeypatch.setattr("steward_client.runner.service.SEEN", 1.0)
+    monkeypatch.setattr("steward_client.runner.service.BEAT", 1.0)
+    seen = "SELECT seen_at, facts->>'clock', facts ? 'verbs' FROM steward_runner"
+    uid = world.ask("backup")
+    worker = threading.Thread(target=world.work_off)
+    with locked(world):
+        worker.start()
+        world.until(lambda: world.reached(uid, "dump"))
+        [(before, clock, _knows)] = world.sql(seen)
+        world.until(lambda: world.sql(seen)[0][0] > before)
+        world.until(lambda: world.sql(seen)[0][1] > clock)
+    worker.join()
+    assert world.sql(seen)[0][2]
+    assert state_of(world, uid) == "done"
+
+
 def test_it_goes_on_at_once(world):
     """Odoo says that something waits: it is not polled for."""
     patient = replace(world.config, poll=60.0)

@@ -2,7 +2,7 @@ import logging
 import uuid
 from datetime import timedelta
 
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -262,6 +262,9 @@ class StewardOperation(models.Model):
     def status(self, operations: list[int]) -> list[dict]:
         """Tell how far operations are; Viewers may ask, as often as each second.
 
+        What has ended meanwhile is taken over at once: the scheduled action for it may
+        have to wait for others.
+
         :param operations: their ids; those that are gone, or another company's, are
             left out
         :return: ``[{"id", "title", "state", "progress", "step"?, "elapsed"?,
@@ -269,10 +272,12 @@ class StewardOperation(models.Model):
         """
         self.check_access("read")
         now = fields.Datetime.now()
-        return [
-            operation._status(now)
-            for operation in self.search([("id", "in", list(map(int, operations)))])
-        ]
+        found = self.search([("id", "in", list(map(int, operations)))])
+        if ended := found.filtered_domain(self._to_apply_domain()):
+            # as the scheduled action does it, whoever asks
+            ended.with_user(SUPERUSER_ID)._apply()
+            ended.invalidate_recordset()
+        return [operation._status(now) for operation in found]
 
     def _status(self, now):
         self.ensure_one()

@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -44,7 +45,7 @@ class StewardBackup(models.Model):
         *("verified_at", "verify_ok", "findings", "path", "manifest_sha256", "bytes"),
         *("database_bytes", "filestore_bytes", "filestore_files", "parts"),
         *("odoo_version", "pg_version", "modules_count", "key_id", "is_encrypted"),
-        *("error", "pruned_at", "user_id", "verify_error"),
+        *("error", "pruned_at", "user_id", "verify_error", "export_path"),
     )
 
     plan_id = fields.Many2one(
@@ -113,6 +114,13 @@ class StewardBackup(models.Model):
 
     # what it is
     path = fields.Char(readonly=True, groups="steward.group_operator")
+    export_path = fields.Char(
+        "Odoo's zip",
+        readonly=True,
+        copy=False,
+        groups="steward.group_operator",
+        help="On the runner's machine. Odoo's own database manager restores it.",
+    )
     manifest_sha256 = fields.Char("Manifest (SHA-256)", readonly=True)
     bytes = fields.Float("Size", readonly=True, aggregator="sum")
     database_bytes = fields.Float("Database's size", readonly=True, aggregator=None)
@@ -183,6 +191,8 @@ class StewardBackup(models.Model):
     def _ago(self, span):
         """How long ago something was, in words that fit into a sentence."""
         seconds = max(0.0, span.total_seconds())
+        if seconds < 60:
+            return self.env._("less than a minute")
         if seconds < 5400:
             return self.env._("%(number)s minutes", number=round(seconds / 60))
         if seconds < 36 * 3600:
@@ -293,7 +303,7 @@ class StewardBackup(models.Model):
                 "modules_count": told.get("modules_count") or 0,
                 "key_id": told.get("key_id"),
                 "level": self._known_level(result.get("level")) or "written",
-                "findings": result.get("findings") or False,
+                "findings": told.get("findings") or False,
                 "error": False,
             }
         self._write_own(values)
@@ -324,8 +334,18 @@ class StewardBackup(models.Model):
         )
         return None
 
-    def _export_done(self, operation, _result):
-        return self._tell_attempt(operation)
+    def _export_done(self, operation, result):
+        if operation.state != work.DONE or not result.get("path"):
+            return self._tell_attempt(operation)
+        self._write_own({"export_path": result["path"]})
+        self.message_post(
+            body=self.env._(
+                "Exported as a zip that Odoo's database manager restores (%(size)s). It"
+                " is on the runner's machine; Operators see where, under Details.",
+                size=human_bytes(result.get("bytes") or 0),
+            )
+        )
+        return None
 
     def _tell_attempt(self, operation):
         """What was tried with it, where people discuss it."""
@@ -492,6 +512,21 @@ class StewardBackup(models.Model):
             "steward_backup.action_restore"
         )
         return {**action, "context": {"default_backup_id": self.id}}
+
+    def action_export(self) -> bool:
+        """Write it as the zip that Odoo's database manager restores; Administrators.
+
+        It goes to the folder ``exports`` of the runner's own storage, and stays there
+        until somebody takes it away.
+        """
+        self.ensure_one()
+        self._check_group("steward.group_administrator")
+        self._check_ready()
+        stamp = fields.Datetime.now().strftime("%Y%m%d_%H%M%S")
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", self.database).lstrip(".")
+        to = f"exports/{name}_{stamp}.zip"
+        self._start_operation("export", self._prepare_operation(to=to))
+        return True
 
     def action_open_drills(self) -> dict:
         """Show the drills of this backup."""

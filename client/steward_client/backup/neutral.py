@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import uuid
 from collections.abc import Callable, Iterator
@@ -208,4 +209,8 @@ def odoo_env(server: Server) -> dict[str, str]:
         for k, v in server.env.items()
         if not k.startswith(("PG", "ODOO_", "STEWARD_", "PYTHONPATH", "LC_ALL"))
     }
+    # what this process was started with, Odoo may need as well; the DSN's it does not
+    for name in ("PGPASSWORD", "PGPASSFILE"):
+        if name in os.environ:
+            env[name] = os.environ[name]
     return {**env, "ODOO_QUEUE_JOB_CHANNELS": "root:0"}

@@ -131,7 +131,7 @@ class Server:
             {
                 k: v
                 for k, v in os.environ.items()
-                if k in ("PGPASSFILE", "PGSSLROOTCERT")
+                if k in ("PGPASSWORD", "PGPASSFILE", "PGSSLROOTCERT")
             }
         )
         if "password" in self._parts:

@@ -14,7 +14,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -210,7 +209,7 @@ class Runner:
             room = {"free_bytes": usage.free, "total_bytes": usage.total}
             roots.append({"path": str(root), **room})
         return {
-            "clock": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "clock": rows.clock(),
             "verbs": sorted(VERBS),
             "roots": roots,
             "pg": tools,
@@ -343,6 +342,7 @@ class _Teller(threading.Thread):
         super().__init__(name="steward-teller", daemon=True)
         self.runner, self.job, self.held = runner, job, held
         self._over = threading.Event()
+        self._seen = 0.0
         self._connection: Connection | None = None
 
     def run(self) -> None:
@@ -364,6 +364,9 @@ class _Teller(threading.Thread):
     def _beat(self) -> None:
         if self._connection is None:
             self._connection = self.runner.server.connect()
+        if time.monotonic() - self._seen > SEEN:
+            rows.alive(self._connection, self.runner.identity.runner)
+            self._seen = time.monotonic()
         lease, told = self.runner.config.lease, self.job.told
         if rows.beat(self._connection, self.held, lease, told):
             self.job.stop(Cancelled)
