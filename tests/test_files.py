@@ -558,9 +558,7 @@ def runner_as_a_service(files: Files) -> list[str]:
         found.append("its programs would be killed before it could tell")
     if _seconds(told.get("TimeoutStopSec")) < HANDS_BACK:
         found.append("it would be killed while it hands back its work")
-    for key, value in HARDENED.items():
-        if told.get(key) != value:
-            found.append(f"{key} is not {value}")
+    found += [f"{k} is not {v}" for k, v in HARDENED.items() if told.get(k) != v]
     writable = told.get("ReadWritePaths", "").split()
     for path in (files.runner["filestore"], *files.runner["storages"]):
         if not any(path == top or path.startswith(f"{top}/") for top in writable):

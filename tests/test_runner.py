@@ -319,8 +319,11 @@ def test_progress_and_cancelling(world):
             row = world.row(uid)
             assert row["state"] == "running"
             assert 0 < row["progress"] < 100
+            began = time.monotonic()
             world.sql("UPDATE steward_operation SET cancel_wanted = true")
+            world.sql("SELECT pg_notify('steward_operation', %s)", uid)
             world.until(lambda: state_of(world, uid) == "cancelled", process, 15)
+            assert time.monotonic() - began < 4  # it was told, and did not look
     finally:
         end(process, signal.SIGTERM)
     assert world.listed() == []

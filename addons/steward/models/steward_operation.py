@@ -147,6 +147,16 @@ class StewardOperation(models.Model):
 
     # -- hooks --------------------------------------------------
 
+    def _adopt(self):
+        """Make the record to which an outcome belongs; called where there is none.
+
+        After a restore in place the runner brings along what it did later than the
+        backup, of which this database knows nothing: then ``res_model`` is empty.
+
+        :return: the record whose ``_operation_done`` is called, or None
+        """
+        return
+
     @api.model
     def _get_verbs(self):
         """What the runner can be asked for: verb -> JSON Schema of its arguments."""
@@ -332,7 +342,7 @@ class StewardOperation(models.Model):
         for operation in waiting:
             try:
                 with self.env.cr.savepoint():
-                    subject = operation._subject()
+                    subject = operation._subject() or operation._adopt()
                     if subject and hasattr(subject, "_operation_done"):
                         subject._operation_done(operation)
                     operation._write_own({"applied": True, "problem": False})

@@ -274,7 +274,6 @@ class StewardBackup(models.Model):
         self.env["steward.backup.alarm"]._look()
 
     def _backup_done(self, operation, result):
-        told = result.get("backup") or {}
         values = {
             "state": operation.state,
             "moment": _whole(operation.started_at or self.moment),
@@ -282,33 +281,81 @@ class StewardBackup(models.Model):
             "duration": operation.duration,
             "error": operation.error,
         }
-        if operation.state == work.DONE and not told.get("path"):
-            # a runner that claims success without saying where is not believed
-            values |= {
-                "state": work.FAILED,
-                "error": self.env._("The runner did not tell where the backup is."),
-            }
-        elif operation.state == work.DONE:
-            values |= {
-                "path": told["path"],
-                "manifest_sha256": told.get("manifest_sha256"),
-                "bytes": told.get("bytes") or 0,
-                "database_bytes": told.get("database_bytes") or 0,
-                "filestore_bytes": told.get("filestore_bytes") or 0,
-                "filestore_files": told.get("filestore_files") or 0,
-                "duration": told.get("duration") or operation.duration,
-                "parts": _count(told.get("parts")),
-                "odoo_version": told.get("odoo_version"),
-                "pg_version": told.get("pg_version"),
-                "modules_count": told.get("modules_count") or 0,
-                "key_id": told.get("key_id"),
-                "level": self._known_level(result.get("level")) or "written",
-                "findings": told.get("findings") or False,
-                "error": False,
-            }
+        if operation.state == work.DONE:
+            values |= self._prepare_made(result)
         self._write_own(values)
         if self.is_good and self.plan_id:
             self.plan_id._prune()
+
+    @api.model
+    def _prepare_made(self, result):
+        """What the runner tells of a backup that it made, as values."""
+        told = result.get("backup") or {}
+        if not told.get("path"):
+            # a runner that claims success without saying where is not believed
+            return {
+                "state": work.FAILED,
+                "error": self.env._("The runner did not tell where the backup is."),
+            }
+        values = {
+            "path": told["path"],
+            "manifest_sha256": told.get("manifest_sha256"),
+            "bytes": told.get("bytes") or 0,
+            "database_bytes": told.get("database_bytes") or 0,
+            "filestore_bytes": told.get("filestore_bytes") or 0,
+            "filestore_files": told.get("filestore_files") or 0,
+            "parts": _count(told.get("parts")),
+            "odoo_version": told.get("odoo_version"),
+            "pg_version": told.get("pg_version"),
+            "modules_count": told.get("modules_count") or 0,
+            "key_id": told.get("key_id"),
+            "level": self._known_level(result.get("level")) or "written",
+            "findings": told.get("findings") or False,
+            "error": False,
+        }
+        return values | ({"duration": told["duration"]} if told.get("duration") else {})
+
+    @api.model
+    def _adopt(self, operation):
+        """The record of a backup that was made after the state of this database.
+
+        :param operation: what the runner brought along at a restore in place
+        """
+        told = operation.arguments or {}
+        storage = self.env["steward.storage"]._find_prepared(told.get("storage"))
+        if not storage:
+            return None
+        plan = self.env["steward.backup.plan"].search(
+            [("uuid", "=", told.get("plan_uuid") or "")], limit=1
+        )
+        return self._create_own(
+            [
+                {
+                    "operation_id": operation.id,
+                    "plan_id": plan.id,
+                    "storage_id": storage.id,
+                    "database": told["database"],
+                    "kind": told["kind"],
+                    "reason": told.get("label"),
+                    "is_encrypted": bool(told.get("encryption")),
+                    "user_id": False,
+                }
+            ]
+        )
+
+    @api.model
+    def _note_removed(self, operation):
+        """Take over what the runner removed after the state of this database."""
+        told = operation.arguments or {}
+        storage = self.env["steward.storage"]._find_prepared(told.get("storage"))
+        removed = (operation.result or {}).get("removed") or []
+        self.search(
+            [
+                ("storage_id", "in", storage.ids),
+                ("path", "in", removed),
+                ("pruned_at", "=", False),
+            ]
+        )._write_own({"pruned_at": operation.ended_at or fields.Datetime.now()})
 
     def _verify_done(self, operation, result):
         if operation.state != work.DONE:
@@ -324,6 +371,7 @@ class StewardBackup(models.Model):
         if operation.state != work.DONE:
             return self._tell_attempt(operation)
         self._proved(True, result.get("level"), operation.ended_at)
+        self._list_safety(operation, result)
         seconds = result.get("rto") or result.get("seconds")
         self.message_post(
             body=self.env._(
@@ -333,6 +381,30 @@ class StewardBackup(models.Model):
             )
         )
         return None
+
+    def _list_safety(self, operation, result):
+        """The backup that was made of what was replaced is one like others."""
+        made = result.get("safety_backup") or {}
+        path = (made.get("backup") or {}).get("path")
+        there = [("storage_id", "=", self.storage_id.id), ("path", "=", path)]
+        if not path or self.search_count(there, limit=1):
+            return
+        self._create_own(
+            [
+                {
+                    "plan_id": self.plan_id.id,
+                    "storage_id": self.storage_id.id,
+                    "database": result.get("database") or self.database,
+                    "kind": "full",
+                    "reason": self.env._("Before it was replaced"),
+                    "moment": _whole(operation.started_at or operation.ended_at),
+                    "ended_at": _whole(operation.ended_at),
+                    "state": work.DONE,
+                    "user_id": operation.user_id.id,
+                    **self._prepare_made(made),
+                }
+            ]
+        )
 
     def _export_done(self, operation, result):
         if operation.state != work.DONE or not result.get("path"):

@@ -99,7 +99,7 @@ def restore(
     if replaced and safety:
         wishes = {"database": target, "kind": "full", "label": f"before {job.short}"}
         made = backup(job, safety, key, wishes)
-        result["safety"] = made["backup"]["path"]
+        result["safety"], result["safety_backup"] = made["backup"]["path"], made
     began = time.time()
     place = job.config.filestore / f"{HIDDEN}{job.short}"
     with (
@@ -122,7 +122,7 @@ def restore(
         if replaced:
             _outdate(server, target, copy.database)
         if target == server.home:
-            _carry_over(job, copy.database)
+            _carry_over(job, copy.database, manifest["uuid"])
         job.step("swap")
         stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime())
         result["seconds"] = result["rto"] = round(time.time() - began, 2)
@@ -450,11 +450,11 @@ def _outdate(server: Server, old: str, new: str) -> None:
     )
 
 
-def _carry_over(job: Job, database: str) -> None:
-    """Let the database that replaces ours know its runner and this operation."""
+def _carry_over(job: Job, database: str, restored: str) -> None:
+    """Let the database that replaces ours know its runner and what came after it."""
     ours, theirs = job.server.connect(), job.server.connect(database)
     try:
-        rows.carry_over(ours, theirs, job.uuid)
+        rows.carry_over(ours, theirs, job.uuid, restored)
     finally:
         ours.close()
         theirs.close()

@@ -177,11 +177,15 @@ def clock() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def carry_over(ours: Connection, theirs: Connection, uuid: str) -> None:
-    """Let a database that replaces ours know its runners and one operation.
+def carry_over(ours: Connection, theirs: Connection, uuid: str, restored: str) -> None:
+    """Let a database that replaces ours know its runners, and what came after it.
 
     What a runner may do it was told by ours; the operation is on its way to an end
-    that only the new database will be there to see.
+    that only the new database will be there to see. Backups that were made, and
+    removed, since then are in no row of it: Odoo takes those outcomes over once more.
+
+    :param uuid: of the operation that replaces it
+    :param restored: of the operation that made the backup
     """
     [(exists,)] = _execute(theirs, "SELECT to_regclass('steward_operation')")
     if not exists:
@@ -194,11 +198,25 @@ def carry_over(ours: Connection, theirs: Connection, uuid: str) -> None:
               (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid')
             WHERE key_hash IS NOT NULL""",
     )
-    query = "SELECT to_jsonb(o) FROM steward_operation o WHERE uuid = %s"
+    known = (
+        "SELECT uuid FROM steward_operation WHERE state NOT IN ('queued', 'running')"
+    )
+    ended = {str(known) for (known,) in _execute(theirs, known)}
+    query = """SELECT to_jsonb(o) FROM steward_operation o
+                WHERE uuid = %s OR state NOT IN ('queued', 'running') ORDER BY id"""
     for (row,) in _execute(ours, query, uuid):
+        if row["uuid"] in ended:
+            continue
         for column in ("id", "user_id", "company_id", "res_model", "res_id"):
             row.pop(column, None)
-        _put(theirs, "steward_operation", row)
+        _put(theirs, "steward_operation", row | {"applied": False})
+    _execute(
+        theirs,
+        """UPDATE steward_operation o SET res_model = made.res_model,
+                  res_id = made.res_id
+             FROM steward_operation made WHERE o.uuid = %s AND made.uuid = %s""",
+        *(uuid, restored),
+    )
     # what waited when the backup was made was done, or given up, long ago
     _execute(
         theirs,

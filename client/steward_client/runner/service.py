@@ -334,8 +334,8 @@ class Runner:
 class _Teller(threading.Thread):
     """Renews the lease and tells progress while the other thread works.
 
-    It has a connection of its own and touches nothing of the job but `told`,
-    `stop` and `changed`.
+    It has a connection of its own and touches nothing of the job but `told` and
+    `stop`.
     """
 
     def __init__(self, runner: Runner, job: Job, held: Claim) -> None:
@@ -356,14 +356,29 @@ class _Teller(threading.Thread):
                 # the lease goes on for a while; the work does not depend on us
                 _logger.info("no word of %s: %s", self.held.uuid, error)
                 self._drop()
-            self.job.changed.clear()
-            self._over.wait(BRIEF)
-            self.job.changed.wait(BEAT - BRIEF if not self._over.is_set() else 0)
+            self._rest()
         self._drop()
+
+    def _rest(self) -> None:
+        """Until there is something to tell, or to be told: somebody may cancel."""
+        told = self.job.told
+        until = time.monotonic() + BEAT
+        while time.monotonic() < until and not self._over.wait(BRIEF):
+            now = self.job.told
+            if now["step"] != told["step"] or now["progress"] - told["progress"] >= 1:
+                return
+            if self._connection:
+                with suppress(psycopg2.Error):
+                    self._connection.poll()
+                if self._connection.notifies:
+                    self._connection.notifies.clear()
+                    return
 
     def _beat(self) -> None:
         if self._connection is None:
             self._connection = self.runner.server.connect()
+            with self._connection.cursor() as cursor:
+                cursor.execute("LISTEN steward_operation")
         if time.monotonic() - self._seen > SEEN:
             rows.alive(self._connection, self.runner.identity.runner)
             self._seen = time.monotonic()
@@ -380,7 +395,6 @@ class _Teller(threading.Thread):
     def stop(self) -> None:
         """End, and give the connection up."""
         self._over.set()
-        self.job.changed.set()
         self.join(10)
 
 
