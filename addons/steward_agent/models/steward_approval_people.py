@@ -101,17 +101,20 @@ class StewardApproval(models.Model):
 
     def _ask_people(self, people):
         """Let people know that they are asked: an activity, and a mail with a link."""
-        # the activity's own mail would lead past our page
-        super(
-            StewardApproval, self.with_context(mail_activity_quick_update=True)
-        )._ask_people(people)
         for user in people:
-            approval = self.with_context(lang=user.lang)
+            # the activity's own mail would lead past our page
+            approval = self.with_context(
+                lang=user.lang, mail_activity_quick_update=True
+            )
+            subject = approval.env._(
+                "%(agent)s waits for you", agent=self.run_id.agent_name
+            )
+            approval.activity_schedule(
+                "mail.mail_activity_data_todo", summary=subject, user_id=user.id
+            )
             approval.message_notify(
                 partner_ids=user.partner_id.ids,
-                subject=approval.env._(
-                    "%(agent)s waits for you", agent=self.run_id.agent_name
-                ),
+                subject=subject,
                 body=approval.env["ir.qweb"]._render(
                     "steward_agent.approval_mail", {"approval": approval}
                 ),

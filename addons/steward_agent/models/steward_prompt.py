@@ -127,7 +127,7 @@ class StewardPrompt(models.Model):
         return self._parse().written()
 
     def _definition_values(self, text):
-        prompt = kernel.Prompt.read(text)
+        prompt = kernel.Prompt.loaded(text)
         described = prompt.described()
         return {
             "text": prompt.text,
@@ -252,7 +252,7 @@ class StewardPromptVersion(models.Model):
     @tools.ormcache("version_id", "checksum")
     def _prompt_of(self, version_id, checksum):  # noqa: ARG002 - part of the key
         # sudo: steward.prompt.version - as above
-        return kernel.Prompt.read(self.sudo().text)
+        return kernel.Prompt.loaded(self.sudo().text)
 
     def _render(self, variables):
         """The text with these values in it; what they hold stays what it is.
