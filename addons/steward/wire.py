@@ -79,6 +79,7 @@ class Limits:
     """How long, in seconds, and how much, in bytes.
 
     :param read: longest silence
+    :param idle: longest silence once something of the body has come, if that is less
     :param total: all of it: redirects, repetitions and the waits between them, too
     """
 
@@ -86,6 +87,7 @@ class Limits:
     read: float = 30
     total: float = 60
     max_bytes: int = MAX_BYTES
+    idle: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,10 @@ class _Socket:
         self.silence = silence
         self.received = 0
         self.ended = False
+
+    def allow(self, silence):
+        """Be less patient from now on."""
+        self.silence = min(self.silence, silence)
 
     def arm(self):
         self.sock.settimeout(self.deadline.left(self.silence))
@@ -393,7 +399,7 @@ class Reply:
     :param url: where it came from, after redirects
     """
 
-    def __init__(self, connection, response, url, max_bytes):
+    def __init__(self, connection, response, url, limits):
         self._connection = connection
         self._response = response
         self.status = response.status
@@ -401,7 +407,8 @@ class Reply:
         self.headers = response.headers
         self.url = url
         self.host = connection.place.host
-        self.max_bytes = max_bytes
+        self.max_bytes = limits.max_bytes
+        self.idle = limits.idle
         self.size = 0
         encoding = (self.headers.get("Content-Encoding") or "").strip().lower()
         self._inflater = None
@@ -443,6 +450,7 @@ class Reply:
         taken = 0
         while data := response.read1(PIECE):
             taken += len(data)
+            self._connection.pipe.allow(self.idle)
             if taken > self.max_bytes:
                 raise self._too_large()
             if self._inflater:
@@ -601,7 +609,7 @@ def _ask(connection, request, limits, deadline, used=False):
             raise http.client.IncompleteRead(b"")
         if response.status < 200:
             raise http.client.HTTPException(f"status {response.status}")
-        return Reply(connection, response, request.url, limits.max_bytes)
+        return Reply(connection, response, request.url, limits)
     except BaseException as error:
         connection.close()
         gone = isinstance(error, ConnectionError) and not pipe.received

@@ -1,6 +1,6 @@
 {
     "name": "Steward: Models",
-    "summary": "Model providers, prices, budgets and embeddings",
+    "summary": "Model providers, chat, prices, budgets and embeddings",
     "version": "19.0.1.0.0",
     "category": "Productivity/Steward",
     "author": "The Steward team",
@@ -23,8 +23,10 @@
         "views/steward_embedding_views.xml",
         "views/res_config_settings_views.xml",
         "views/res_config_settings_embedding_views.xml",
+        "views/res_config_settings_chat_views.xml",
         "views/steward_llm_menus.xml",
         "views/steward_embedding_menus.xml",
+        "views/steward_chat_answer_views.xml",
         "views/steward_budget_period_views.xml",
         "views/steward_budget_views.xml",
     ],

@@ -7,4 +7,6 @@ SOURCES = [
     ("estimated", "Estimate"),
     ("unknown", "Price unknown"),
 ]
-MODEL_TEST = "Steward's test of a model"
+# what a call was for
+MODEL_TEST = "Test of a model"
+REPAIR = "Repair of an answer"

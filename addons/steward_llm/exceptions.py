@@ -1,6 +1,6 @@
 """What can go wrong with models and money; the tree is the ground floor's."""
 
-from odoo.addons.steward.exceptions import Exhausted, Refused
+from odoo.addons.steward.exceptions import Exhausted, External, Refused
 
 
 class BudgetExhausted(Exhausted):
@@ -26,3 +26,24 @@ class PriceUnknown(Refused):
     """A budget allows no call whose price is not known."""
 
     code = "STEWARD-PRICE-UNKNOWN"
+
+
+class Withheld(Refused):
+    """The provider's filter kept an answer back."""
+
+    code = "STEWARD-ANSWER-WITHHELD"
+
+
+class NoAnswer(External):
+    """Neither a model nor those that stand in for it answered.
+
+    :param errors: of each of them, in order
+    """
+
+    code = "STEWARD-NO-ANSWER"
+    blames_remote = False  # each provider was blamed for its own
+
+    def __init__(self, sentence, errors):
+        waits = [e.retry_after for e in errors if e.retry_after is not None]
+        super().__init__(sentence, retry_after=min(waits, default=None))
+        self.retryable = any(error.retryable for error in errors)

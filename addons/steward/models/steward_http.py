@@ -323,6 +323,7 @@ class StewardHttp(models.AbstractModel):
         circuit=None,
         rate=None,
         timeout=600,
+        idle_timeout=float("inf"),
         connect_timeout=10,
         max_bytes=wire.MAX_BYTES,
     ):
@@ -333,10 +334,13 @@ class StewardHttp(models.AbstractModel):
         does not repeat; errors come out as Steward's own. Streams stream.
 
         :param timeout: seconds for one call, its stream included
+        :param idle_timeout: longest silence in the middle of a stream
         """
         from ..transport import transport_class
 
-        limits = wire.Limits(connect_timeout, timeout, timeout, max_bytes)
+        limits = wire.Limits(
+            connect_timeout, timeout, timeout, max_bytes, idle_timeout
+        )
         return transport_class()(self, limits, circuit, rate)
 
     def _parse_library_error(self, error):

@@ -3,7 +3,10 @@
 from abc import ABC, abstractmethod
 from typing import Any, Literal, NamedTuple
 
+from odoo.addons.steward.exceptions import Invalid
+
 from ..kernel.catalog import ModelInfo
+from ..kernel.chat import JSON, Answer, Message, OnDelta, ToolSpec
 from ..kernel.usage import Usage
 
 Purpose = Literal["document", "query"]
@@ -55,6 +58,24 @@ class Adapter(ABC):
         """What decides about vectors beside the model's name; part of cache keys."""
         return ""
 
-    def try_chat(self, model_name: str) -> Usage:
-        """Let a model say a word, to see whether it does."""
-        raise NotImplementedError
+    def chat(
+        self,
+        model_name: str,  # noqa: ARG002 - for adapters
+        messages: list[Message],  # noqa: ARG002
+        tools: list[ToolSpec] = (),  # noqa: ARG002
+        schema: JSON | None = None,  # noqa: ARG002
+        max_tokens: int | None = None,  # noqa: ARG002
+        on_delta: OnDelta | None = None,  # noqa: ARG002
+        deadline: float | None = None,  # noqa: ARG002
+    ) -> Answer:
+        """Let a model answer; see `kernel.chat` for what goes in and comes out.
+
+        :param schema: of an answer that is JSON; the caller looks whether it fits
+        :param on_delta: is called with each `Delta` of the text; without it, the
+            answer comes as a whole
+        :param deadline: on the clock of `time.monotonic`, if it is to be sooner than
+            the provider's own
+        """
+        raise Invalid(
+            self.env._("%(name)s has no models that chat.", name=self.provider.name)
+        )

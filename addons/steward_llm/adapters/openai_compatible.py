@@ -1,8 +1,9 @@
 """Every server that speaks the OpenAI protocol, through the library `openai`."""
 
+import json
 import random
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from odoo.addons.steward.exceptions import (
     AddressRefused,
@@ -15,6 +16,7 @@ from odoo.addons.steward.kernel import backoff
 from odoo.addons.steward.kernel.redactor import redact
 
 from ..kernel import answers, catalog
+from ..kernel import chat as chats
 from ..kernel import usage as usages
 from . import Adapter, Embedded
 
@@ -22,7 +24,9 @@ RETRIES = 2
 WAITS = backoff.Backoff(base=0.5, cap=10)  # seconds between attempts
 MAX_BYTES = 64 * 1024 * 1024  # of an answer: 2,048 embeddings of 3,072 numbers as text
 MAX_MODELS = 5000  # of a provider's list
-GREETING = "Say: ready"
+SILENCE = 60  # seconds, in the middle of a stream
+# who calls the limit of an answer by its new name, and refuses the old one
+NEW_LIMIT = ("openai", "azure")
 
 
 class OpenAICompatible(Adapter):
@@ -30,11 +34,13 @@ class OpenAICompatible(Adapter):
 
     def models(self):
         return self._call(
-            lambda client: client.models.with_raw_response.list(), _read_models
+            lambda client: client.models.with_raw_response.list(),
+            lambda response: _read_models(_as_object(response)),
         )
 
     def embed(self, model_name, texts, purpose="document", dimensions=None):  # noqa: ARG002 - the protocol does not tell them apart
-        def read(told):
+        def read(response):
+            told = _as_object(response)
             found = answers.embeddings(told.get("data"), len(texts), dimensions)
             usage = usages.of_openai(told.get("usage")) or usages.guessed(texts)
             return Embedded(found, usage)
@@ -50,27 +56,58 @@ class OpenAICompatible(Adapter):
         names = self.models()
         return self.env._("It answers and offers %(count)s models.", count=len(names))
 
-    def try_chat(self, model_name):
-        return self._call(
-            lambda client: client.chat.completions.with_raw_response.create(
-                model=model_name, messages=[{"role": "user", "content": GREETING}]
-            ),
-            _read_greeting,
-        )
+    def chat(
+        self,
+        model_name,
+        messages,
+        tools=(),
+        schema=None,
+        max_tokens=None,
+        on_delta=None,
+        deadline=None,
+    ):
+        asked = {"model": model_name, "messages": chats.to_openai(messages)}
+        if tools:
+            asked["tools"] = chats.tools_to_openai(tools)
+        if schema is not None:
+            form = {"name": "answer", "schema": schema}
+            asked["response_format"] = {"type": "json_schema", "json_schema": form}
+        if max_tokens:
+            is_new = self.provider.preset in NEW_LIMIT
+            name = "max_completion_tokens" if is_new else "max_tokens"
+            asked[name] = max_tokens
+        if on_delta:
+            asked |= {"stream": True, "stream_options": {"include_usage": True}}
+        telling = _Telling(on_delta, chats.tokens(messages, tools))
+        try:
+            return self._call(
+                lambda client: client.chat.completions.with_raw_response.create(
+                    **asked
+                ),
+                telling.read,
+                deadline,
+                may_repeat=lambda: not telling.has_told,
+            )
+        except Exception as error:  # whatever it is: it goes on
+            error.usage = telling.usage()  # what was said until then is paid
+            raise
 
     # -- the one way there --------------------------------------------------------
 
-    def _call(self, ask, read):
+    def _call(self, ask, read, deadline=None, may_repeat=lambda: True):
         """Ask, again if that may help, and return what `read` makes of the answer.
 
         The breaker hears of each attempt as a whole: an answer that makes no sense is
         a failure of the service as much as none.
 
         :param ask: takes a client and returns a raw response
-        :param read: takes a JSON object; raises `Unusable` when it cannot be used
+        :param read: takes a response; raises `Unusable` when it cannot be used
+        :param deadline: if it is sooner than the provider's own
+        :param may_repeat: is asked before anything is repeated
         """
         http = self.env["steward.http"]
-        deadline = time.monotonic() + self.provider._timeout()
+        own_deadline = time.monotonic() + self.provider._timeout()
+        deadline = min(deadline or own_deadline, own_deadline)
         for attempt in range(RETRIES + 1):
             try:
                 with (
@@ -78,9 +115,9 @@ class OpenAICompatible(Adapter):
                     self._own_errors(),
                     self._client(deadline) as client,
                 ):
-                    return read(_as_object(ask(client).http_response))
+                    return read(ask(client).http_response)
             except External as error:
-                if not error.retryable or attempt == RETRIES:
+                if not error.retryable or attempt == RETRIES or not may_repeat():
                     raise
                 pause = WAITS.full(attempt, random)
                 if error.retry_after is not None:
@@ -110,6 +147,7 @@ class OpenAICompatible(Adapter):
         transport = self.env["steward.model.http"]._httpx_transport(
             circuit=provider._circuit(),
             timeout=max(0.1, deadline - time.monotonic()),
+            idle_timeout=SILENCE,
             max_bytes=MAX_BYTES,
         )
         hooks = {} if key else {"request": [_without_key]}
@@ -131,6 +169,15 @@ class OpenAICompatible(Adapter):
 
         try:
             yield
+        except answers.Broken as error:
+            raise RemoteError(
+                self.env._(
+                    "%(name)s broke off with an error. It says: “%(reason)s”",
+                    name=self.provider.name,
+                    reason=redact(str(error)),
+                ),
+                status_code=error.status,
+            ) from error
         except answers.Unusable as error:
             raise BadAnswer(
                 self.env._(
@@ -220,13 +267,44 @@ def _read_models(told):
     return list({info.name: info for info in found if info}.values())
 
 
-def _read_greeting(told):
+class _Telling:
+    """Reads a chat's answer, and tells its text while it comes."""
+
+    def __init__(self, on_delta, asked):
+        self.on_delta = on_delta
+        self.asked = asked
+        self.has_told = False
+        self.reading = None
+
+    def read(self, response):
+        self.reading = chats.Reading()
+        with closing(response):
+            # some answer in one piece though they were asked for a stream
+            if "event-stream" in response.headers.get("Content-Type", ""):
+                for data in chats.events(response.iter_bytes()):
+                    self._take(_loaded(data))
+                if not self.reading.is_whole():
+                    raise answers.Unusable("it ends in the middle")
+            else:
+                response.read()
+                self._take(_as_object(response))
+        return self.reading.answer(self.asked)
+
+    def _take(self, told):
+        if (text := self.reading.add(told)) and self.on_delta:
+            self.has_told = True
+            self.on_delta(chats.Delta(text))
+
+    def usage(self):
+        has_begun = self.reading and self.reading.has_begun
+        return self.reading.usage(self.asked) if has_begun else None
+
+
+def _loaded(data):
     try:
-        answer = told["choices"][0]["message"].get("content") or ""
-    except (AttributeError, LookupError, TypeError) as error:
-        raise answers.Unusable("there is no message in it") from error
-    usage = usages.of_openai(told.get("usage"))
-    return usage or usages.guessed([GREETING], str(answer))
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise answers.Unusable("a part of it is no JSON", redact(data[:200])) from error
 
 
 def _reason(body):

@@ -14,6 +14,24 @@ class Unusable(Exception):
         self.detail = detail
 
 
+class Broken(Unusable):
+    """An error in the place of an answer, though the status said that all is well.
+
+    >>> error = Broken({"message": "Overloaded", "code": 529})
+    >>> str(error), error.status
+    ('Overloaded', 529)
+
+    :param told: the error, whatever it is
+    """
+
+    def __init__(self, told: object) -> None:
+        message = told.get("message") if isinstance(told, Mapping) else told
+        super().__init__(" ".join(str(message or "no reason given").split())[:300])
+        code = told.get("code") if isinstance(told, Mapping) else None
+        known = isinstance(code, int) and 400 <= code < 600
+        self.status = code if known else 500
+
+
 def embeddings(
     data: object, count: int, dimensions: int | None = None
 ) -> list[list[float]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from .usage import Usage
 
@@ -25,6 +25,7 @@ LARGEST = Decimal(10**9)  # dollars that the column takes
 
 # where a cost comes from, the best first
 Source = Literal["provided", "computed", "estimated", "unknown"]
+_SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 class Rates(NamedTuple):
@@ -132,6 +133,29 @@ def charge(usage: Usage, quote: Quote | None) -> Cost:
         return Cost(None, "unknown", quote.price_id, quote.version)
     source: Source = "estimated" if usage.estimated else quote.source
     return Cost(amount, source, quote.price_id, quote.version)
+
+
+def together(costs: Iterable[Cost]) -> Cost:
+    """What several calls cost; as little known as the least known of them.
+
+    >>> known, guess = Cost(Decimal(1), "computed"), Cost(Decimal(2), "estimated")
+    >>> together([known, guess]), together([known, Cost(None, "unknown")]).source
+    (Cost(amount=Decimal('3'), source='estimated', price_id=None, version=''), \
+'unknown')
+    >>> together([]).amount
+    Decimal('0')
+    """
+    costs = list(costs)
+    if len(costs) == 1:
+        return costs[0]
+    amount = Decimal(0)
+    source: Source = "provided" if costs else "computed"
+    for each in costs:
+        if each.amount is None:
+            return Cost(None, "unknown")
+        amount += each.amount
+        source = max(source, each.source, key=_SOURCES.index)
+    return Cost(amount, source)
 
 
 def rounded(amount: Decimal) -> Decimal:

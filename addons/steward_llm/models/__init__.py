@@ -7,8 +7,12 @@ from . import steward_embedding
 from . import steward_embedding_day
 from . import steward_embedding_report
 from . import res_config_settings_embedding
+from . import res_config_settings_chat
 from . import steward_provider_local
 from . import steward_model_embedding
+from . import steward_model_chat
+from . import steward_chat_answer
+from . import steward_chat_answer_day
 from . import steward_status
 from . import res_company
 from . import res_config_settings

@@ -1,6 +1,6 @@
 from odoo import api, fields, models
-from odoo.addons.steward.exceptions import StewardError
-from odoo.exceptions import ValidationError
+from odoo.addons.steward.exceptions import Locked, StewardError
+from odoo.exceptions import MissingError, ValidationError
 
 from ..const import MODEL_TEST
 from ..kernel.catalog import CAPABILITIES, NAME_LIMIT
@@ -8,6 +8,7 @@ from ..kernel.catalog import CAPABILITIES, NAME_LIMIT
 RESULT_FIELDS = ("last_test_at", "last_test_ok", "last_test_message")
 CAN = {name: f"can_{name}" for name in CAPABILITIES}
 TEST_TEXT = "A quotation waits for an answer."
+GREETING = {"role": "user", "content": "Say: ready"}
 
 
 class StewardModel(models.Model):
@@ -33,6 +34,7 @@ class StewardModel(models.Model):
         string="Offered",
         default=True,
         readonly=True,
+        copy=False,
         help="Whether the provider still had it when models were last fetched.",
     )
     can_chat = fields.Boolean("Chat")
@@ -113,6 +115,13 @@ class StewardModel(models.Model):
         if {"name", "provider_id"} & vals.keys():
             self._write_own(dict.fromkeys(RESULT_FIELDS, False))
         return done
+
+    def copy_data(self, default=None):
+        copies = super().copy_data(default)
+        for model, values in zip(self, copies, strict=True):
+            if not {"name", "provider_id"} & (default or {}).keys():
+                values["name"] = self.env._("%(name)s (copy)", name=model.name)
+        return copies
 
     # -- fetched from providers ---------------------------------------------------
 
@@ -195,14 +204,14 @@ class StewardModel(models.Model):
             embedded = adapter.embed(
                 self.name, [TEST_TEXT], "document", self.dimensions or None
             )
-            self._record_usage(embedded.usage, "embedding", MODEL_TEST)
+            self._record_usage(embedded.usage, "embedding", purpose=MODEL_TEST)
             dimensions = len(embedded.vectors[0])
             if not self.dimensions:
                 self.dimensions = dimensions
             return self.env._("It embeds, with %(n)s dimensions.", n=dimensions)
         if self.can_chat:
-            usage = adapter.try_chat(self.name)
-            self._record_usage(usage, "chat", MODEL_TEST)
+            usage = adapter.chat(self.name, [GREETING]).usage
+            self._record_usage(usage, "chat", purpose=MODEL_TEST)
             return self.env._("It answered, with %(n)s tokens.", n=usage.tokens_out)
         return self.env._(
             "Nothing to test: say first whether the model chats or embeds."
@@ -221,26 +230,36 @@ class StewardModel(models.Model):
                 waiting += model.fallback_ids.fallback_id
         return chain.filtered(lambda m: m.active and m.provider_id.active)
 
-    def _record_usage(self, usage, operation, agent_name="", trace="", provided=None):
+    def _record_usage(self, usage, operation, **about):
         """Enter a call of this model in the ledger, for the current company.
 
         :param Usage usage: what it took
         :param operation: ``chat`` or ``embedding``
-        :param provided: dollars, if the provider says what it cost
+        :param about: more that the ledger keeps: ``agent_name``, ``prompt_version``,
+            ``purpose``, ``trace``, ``user_id`` (the current one), ``provided``
         :rtype: steward.usage
         """
+        call = {"model_id": self.id, "usage": usage, "operation": operation}
         return self.env["steward.usage"]._record(
-            [
-                {
-                    "model_id": self.id,
-                    "usage": usage,
-                    "operation": operation,
-                    "agent_name": agent_name,
-                    "trace": trace,
-                    "provided": provided,
-                }
-            ]
+            [{"user_id": self.env.uid, **about, **call}]
         )
+
+    def _record_lasting(self, usage, operation, **about):
+        """The same, whatever becomes of the caller's transaction: it is spent."""
+        try:
+            with self._own_transaction() as cr:
+                self.with_env(self.env(cr=cr))._record_usage(usage, operation, **about)
+        except (Locked, MissingError):  # the caller itself made or changed the model
+            self._record_usage(usage, operation, **about)
+
+    def _cost(self, usage):
+        """What a call of this model costs now, for the current company.
+
+        :rtype: Cost
+        """
+        provider = self.provider_id.code or ""
+        prices = self.env["steward.price"]
+        return prices._cost(self.name, provider, usage, fields.Datetime.now())
 
     @api.model
     def _default_embedding(self):

@@ -1,6 +1,5 @@
 from odoo import fields, models
-from odoo.addons.steward.exceptions import BadAnswer, Invalid, Locked
-from odoo.exceptions import MissingError
+from odoo.addons.steward.exceptions import BadAnswer, Invalid
 from odoo.tools import SQL
 
 from ..adapters import local
@@ -59,7 +58,7 @@ class StewardModel(models.Model):
                         self.name, batch, purpose, self.dimensions or None
                     )
                     used = used.plus(embedded.usage)
-                    reservation.settle(self._cost_of(embedded.usage))
+                    reservation.settle(self._cost(embedded.usage).amount)
                 vectors = self._normalised(
                     embedded.vectors, len(batch), self._expected(known)
                 )
@@ -71,7 +70,7 @@ class StewardModel(models.Model):
                 cache._keep(self, made)
         finally:
             if any(used[:5]):
-                self._record_embedding(used)
+                self._record_lasting(used, "embedding")
         rows = b"".join(known[keys[text]] for text in texts)
         found = np.frombuffer(rows, "<f2").reshape(len(texts), -1).astype(np.float32)
         return found / np.linalg.norm(found, axis=1, keepdims=True)
@@ -186,21 +185,9 @@ class StewardModel(models.Model):
         }
         most = Usage(tokens_in=sum(len(text.encode()) for text in texts))
         # sudo: steward.budget - it holds for everybody, who need not see it
-        return self.env["steward.budget"].sudo()._reserve(subject, self._cost_of(most))
-
-    def _cost_of(self, usage):
-        """US dollars for an embedding; None when nobody knows the price."""
-        provider = self.provider_id.code or ""
-        prices = self.env["steward.price"]
-        return prices._cost(self.name, provider, usage, fields.Datetime.now()).amount
-
-    def _record_embedding(self, used):
-        """Enter the cost: it is spent, whatever becomes of the caller's transaction."""
-        try:
-            with self._own_transaction() as cr:
-                self.with_env(self.env(cr=cr))._record_usage(used, "embedding")
-        except (Locked, MissingError):  # the caller itself made or changed the model
-            self._record_usage(used, "embedding")
+        return (
+            self.env["steward.budget"].sudo()._reserve(subject, self._cost(most).amount)
+        )
 
     # -- the cache of a model ------------------------------------------------------
 

@@ -7,6 +7,7 @@ from ..kernel.pricing import Cost
 from ..kernel.usage import Usage
 
 TOKENS = Usage._fields[:5]
+ABOUT = ("agent_name", "user_id", "prompt_version", "purpose", "trace")
 COST_FIELDS = ("cost", "cost_source", "price_id", "price_version")
 
 
@@ -39,7 +40,17 @@ class StewardUsage(models.Model):
     )
     model_name = fields.Char(string="Model", required=True, index=True)
     provider_code = fields.Char(string="Provider")
-    agent_name = fields.Char(string="By")
+    agent_name = fields.Char(string="Agent")
+    user_id = fields.Many2one(
+        "res.users",
+        string="Asked by",
+        ondelete="set null",
+        index="btree_not_null",
+    )
+    prompt_version = fields.Char(
+        help="Of the prompt that was used, as its code and number."
+    )
+    purpose = fields.Char(help="What it was for, as a repair of an answer.")
     trace = fields.Char(index="btree_not_null")
     operation = fields.Selection(
         [("chat", "Chat"), ("embedding", "Embedding"), ("other", "Other")],
@@ -97,9 +108,8 @@ class StewardUsage(models.Model):
         """Enter calls in the ledger, each with what it cost.
 
         :param calls: dictionaries with ``usage`` (a `Usage`) and ``model_id``, or
-            ``model_name`` and ``provider_code``; perhaps ``operation``, ``agent_name``,
-            ``trace``, ``at`` (now), ``company_id`` (the current one), ``provided``
-            (dollars)
+            ``model_name`` and ``provider_code``; perhaps ``operation``, ``at`` (now),
+            ``company_id`` (the current one), ``provided`` (dollars), and of `ABOUT`
         :rtype: steward.usage
         """
         # sudo: steward.usage - nobody writes the ledger but our code
@@ -121,8 +131,7 @@ class StewardUsage(models.Model):
             "model_id": model.id,
             "model_name": name,
             "provider_code": provider,
-            "agent_name": call.get("agent_name"),
-            "trace": call.get("trace"),
+            **{name: call.get(name) for name in ABOUT},
             "operation": call.get("operation") or "other",
             "estimated": usage.estimated,
             **{tokens: getattr(usage, tokens) for tokens in TOKENS},

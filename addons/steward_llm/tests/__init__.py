@@ -10,10 +10,13 @@ from . import test_local
 from . import test_fields
 from . import test_kernel_answers
 from . import test_kernel_catalog
+from . import test_kernel_chat
+from . import test_kernel_structured
 from . import test_kernel_price_book
 from . import test_kernel_pricing
 from . import test_kernel_usage
 from . import test_openai_compatible
+from . import test_openai_chat
 from . import test_openai_server
 from . import test_provider
 from . import test_model
@@ -21,3 +24,5 @@ from . import test_price
 from . import test_usage
 from . import test_kernel_budget
 from . import test_budget
+from . import test_chat
+from . import test_chat_cache

@@ -61,15 +61,34 @@ class OpenAIServer(Server):
 
     # -- what tests say -----------------------------------------------------------
 
-    def reply(self, text=None, *, tools=(), usage=None, finish=None, gap=0):
+    def reply(
+        self,
+        text=None,
+        *,
+        tools=(),
+        usage=None,
+        finish=None,
+        gap=0,
+        role="assistant",
+        refusal=None,
+    ):
         """Add an answer to the script of the chat.
 
         :param tools: of `call`; several are called at once
         :param usage: fields of the answer's usage that differ
         :param gap: seconds between the pieces of a stream
+        :param role: some answer as somebody else
         """
         self.script.append(
-            {"text": text, "tools": tools, "usage": usage, "finish": finish, "gap": gap}
+            {
+                "text": text,
+                "tools": tools,
+                "usage": usage,
+                "finish": finish,
+                "gap": gap,
+                "role": role,
+                "refusal": refusal,
+            }
         )
 
     def fail(self, path, *faults, times=1):
@@ -148,13 +167,18 @@ class OpenAIServer(Server):
             return
         step = self.script.pop(0) if self.script else {}
         text, tools = step.get("text"), list(step.get("tools") or ())
-        if text is None and not tools:
+        if text is None and not tools and not step.get("refusal"):
             text = _unscripted(asked)
         calls = [
             {
                 "id": f"call_{next(self.numbers)}",
                 "type": "function",
-                "function": {"name": name, "arguments": json.dumps(arguments)},
+                "function": {
+                    "name": name,
+                    "arguments": arguments
+                    if isinstance(arguments, str)
+                    else json.dumps(arguments),
+                },
             }
             for name, arguments in tools
         ]
@@ -167,13 +191,17 @@ class OpenAIServer(Server):
         }
         if asked.get("stream"):
             told = (asked.get("stream_options") or {}).get("include_usage")
+            told = usage if told and self.tells_usage else None
+            role = step.get("role", "assistant")
             self._stream(
                 peer,
-                _pieces(head, text, calls, finish, usage if told else None),
+                _pieces(head, text, calls, finish, told, role),
                 step.get("gap", 0),
             )
             return
-        message = {"role": "assistant", "content": text}
+        message = {"role": step.get("role", "assistant"), "content": text}
+        if step.get("refusal"):
+            message["refusal"] = step["refusal"]
         if calls:
             message["tool_calls"] = calls
         answer = head | {
@@ -207,6 +235,11 @@ class OpenAIServer(Server):
 
 def call(name, /, **arguments):
     """A tool's call, for `OpenAIServer.reply`."""
+    return name, arguments
+
+
+def misspelt(name, arguments):
+    """A tool's call with arguments that are just text."""
     return name, arguments
 
 
@@ -252,14 +285,14 @@ def _filled(schema):
     return {"string": "text", "integer": 1, "number": 0.5, "boolean": True}.get(kind)
 
 
-def _pieces(head, text, calls, finish, usage):
+def _pieces(head, text, calls, finish, usage, role="assistant"):
     """The chunks of a stream: words, then each call in two parts, then the end."""
 
     def piece(delta, finish_reason=None):
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         return head | {"object": "chat.completion.chunk", "choices": [choice]}
 
-    yield piece({"role": "assistant", "content": ""})
+    yield piece({"role": role, "content": ""})
     words = (text or "").split(" ") if text else []
     for place, word in enumerate(words):
         yield piece({"content": f" {word}" if place else word})
@@ -323,14 +356,44 @@ def cut(peer):
     peer.cut()
 
 
-def half_a_stream(peer):
-    """The first words of a stream, and then nothing more."""
+def half_a_stream(peer, pieces=3):
+    """The first pieces of a stream, and then nothing more."""
+    _begin_stream(peer, pieces)
+    peer.cut()
+
+
+def stalled_stream(peer):
+    """The first words of a stream, and then silence."""
+    _begin_stream(peer)
+    peer.wait()
+
+
+def broken_stream(peer, pieces=3, code=529):
+    """A stream that ends in an error, though it began well."""
+    _begin_stream(peer, pieces)
+    error = {"message": "Overloaded", "type": "server_error", "code": code}
+    send_event(peer, json.dumps({"error": error}))
+    peer.send(b"0\r\n\r\n")
+
+
+def stream_of(*events):
+    """A stream of just these events, ended as it should be."""
+
+    def behave(peer):
+        peer.head(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
+        for event in events:
+            send_event(peer, event if isinstance(event, str) else json.dumps(event))
+        peer.send(b"0\r\n\r\n")
+
+    return behave
+
+
+def _begin_stream(peer, count=3):
     head = {"id": "chatcmpl-0", "created": CREATED, "model": "gpt-test"}
     peer.head(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
     pieces = _pieces(head, "one two three four", [], "stop", None)
-    for piece in itertools.islice(pieces, 3):
+    for piece in itertools.islice(pieces, count):
         send_event(peer, json.dumps(piece))
-    peer.cut()
 
 
 def silence(peer):

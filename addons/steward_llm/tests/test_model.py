@@ -1,7 +1,7 @@
 from psycopg2 import IntegrityError
 
-from odoo.exceptions import ValidationError
-from odoo.tests import tagged
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..const import MODEL_TEST
@@ -35,7 +35,7 @@ class TestModel(ModelKit):
         self.assertEqual(self.embedder.dimensions, 8)
         self.assertTrue(self.embedder.last_test_ok)
         usage = self.env["steward.usage"].search([("model_id", "=", self.embedder.id)])
-        self.assertEqual((usage.tokens_in, usage.agent_name), (6, MODEL_TEST))
+        self.assertEqual((usage.tokens_in, usage.purpose), (6, MODEL_TEST))
         self.assertEqual(usage.cost_source, "unknown")
 
     def test_other_dimensions(self):
@@ -61,6 +61,24 @@ class TestModel(ModelKit):
         model.action_test()
         self.assertIn("say first", model.last_test_message)
         self.assertFalse(self.server.requests)
+
+    # -- copies ---------------------------------------------------------------------
+
+    def test_copy(self):
+        self.chat._write_own({"is_offered": False})
+        self.chat.context_size = 9
+        copy = self.chat.copy()
+        self.assertEqual((copy.name, copy.context_size), ("gpt-test (copy)", 9))
+        self.assertTrue(copy.is_offered)
+        self.assertEqual(self.chat.copy({"name": "gpt-next"}).name, "gpt-next")
+        elsewhere = self.provider.copy({"code": "elsewhere"})
+        copy = self.chat.copy({"provider_id": elsewhere.id})
+        self.assertEqual(copy.name, "gpt-test")
+
+    def test_viewers_copy_nothing(self):
+        viewer = new_test_user(self.env, "m_viewer", groups="steward.group_viewer")
+        with self.assertRaises(AccessError):
+            self.chat.with_user(viewer).copy()
 
     # -- fallbacks ----------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from odoo.tests import tagged
 from ..kernel.usage import Usage
 from . import openai_server as speaks
 from .common import ModelKit
-from .openai_server import CHAT, EMBEDDINGS, KEY, MODELS, refuse, vector
+from .openai_server import EMBEDDINGS, KEY, MODELS, refuse, vector
 
 NAME = "llm/loopback"  # of the circuit breaker and of the rate limit
 
@@ -47,13 +47,6 @@ class TestOpenAICompatible(ModelKit):
     def test_usage_that_nobody_tells_is_an_estimate(self):
         self.server.tells_usage = False
         self.assertEqual(self.embed("x" * 40).usage, Usage(10, estimated=True))
-        self.assertTrue(self.adapter().try_chat("gpt-test").estimated)
-
-    def test_chat(self):
-        self.server.reply("ready", usage={"prompt_tokens": 7})
-        self.assertEqual(self.adapter().try_chat("gpt-test"), Usage(7, 1))
-        [asked] = self.server.asked(CHAT)
-        self.assertEqual(asked["model"], "gpt-test")
 
     def test_models(self):
         names = [info.name for info in self.adapter().models()]
@@ -203,12 +196,6 @@ class TestOpenAICompatible(ModelKit):
         entries = [{"id": "good"}, {"id": 7}, "bad", {"id": "good"}]
         self.failing(MODELS, speaks.says({"data": entries}))
         self.assertEqual([m.name for m in self.adapter().models()], ["good"])
-
-    def test_chat_without_a_message(self):
-        for body in ({}, {"choices": []}, {"choices": [{"message": "no"}]}):
-            self.failing(CHAT, speaks.says(body))
-            with self.assertRaisesRegex(BadAnswer, "no message"):
-                self.adapter().try_chat("gpt-test")
 
     # -- breaker, limit, time, addresses, keys -------------------------------------
 

@@ -14,6 +14,8 @@ MATRIX = {
     "steward.backup.plan": ("", "", "r", "r", "r", "rwcd"),
     "steward.budget": ("", "", "r", "r", "r", "rwcd"),
     "steward.budget.period": ("", "", "r", "r", "r", "r"),
+    "steward.chat.answer": ("", "", "", "", "", "r"),
+    "steward.chat.answer.day": ("", "", "r", "r", "r", "r"),
     "steward.chunk": ("r", "r", "r", "r", "r", "r"),
     "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
     "steward.daily": ("", "", "r", "r", "r", "r"),
