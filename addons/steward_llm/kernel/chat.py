@@ -12,7 +12,7 @@ with a JSON Schema.
 
 >>> question = Question([{"role": "user", "content": "How late is S00042?"}])
 >>> question.needs(), question.tokens()
-(frozenset(), 12)
+(frozenset(), 10)
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ r"""Answers that are JSON of an agreed shape, and how to ask for them again.
 >>> read('```json\n{"days": 3}\n```', schema)
 ({'days': 3}, [])
 >>> read('{"days": "three"}', schema)[1]
-["line 1, column 10: days: should be a whole number, not the text 'three'"]
+["line 1, column 2: days: should be a whole number, not the text 'three'"]
 """
 
 from __future__ import annotations

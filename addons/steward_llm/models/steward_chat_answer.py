@@ -58,19 +58,25 @@ class StewardChatAnswer(models.Model):
         :param bytes key: of `Question.key`
         :return: an `Answer` and its value, or None
         """
-        self.env.cr.execute(
-            SQL(
-                "SELECT id, content, tokens, cost::text FROM steward_chat_answer"
-                " WHERE company_id = %s AND digest = %s"
-                " AND made_at > %s - make_interval(days => %s)",
-                *(self.env.company.id, key, NOW, self._max_days()),
+        # in a transaction of its own, which sees what was kept a moment ago; when the
+        # row is taken by another, the model answers
+        row = None
+        with suppress(Locked), self._own_transaction() as cr:
+            cr.execute(
+                SQL(
+                    "UPDATE steward_chat_answer SET hits = hits + 1, used_at = %s"
+                    " WHERE company_id = %s AND digest = %s"
+                    " AND made_at > %s - make_interval(days => %s)"
+                    " RETURNING content, tokens, cost::text",
+                    *(NOW, self.env.company.id, key, NOW, self._max_days()),
+                ),
+                log_exceptions=False,
             )
-        )
-        row = self.env.cr.fetchone()
+            if row := cr.fetchone():
+                content, tokens, cost = row
+                self._count(cr, model, hits=1, tokens=tokens, cost=cost)
         if not row:
             return None
-        known_id, content, tokens, cost = row
-        self._count(model, hits=1, tokens=tokens, cost=cost, known_id=known_id)
         told = json.loads(bytes(content))
         return Answer.of_json(told["answer"]), told["value"]
 
@@ -79,18 +85,17 @@ class StewardChatAnswer(models.Model):
         """Know an answer from now on, whatever becomes of the caller's transaction."""
         told = json.dumps({"answer": answer.to_json(), "value": value})
         content = told.encode()
-        self._count(model, misses=1)
-        if len(content) > MAX_BYTES:
-            return
         tokens = answer.usage.tokens_in + answer.usage.tokens_out
         # it is asked again one day
         with suppress(Locked), self._own_transaction() as cr:
+            self._count(cr, model, misses=1)
+            if len(content) > MAX_BYTES:
+                return
             cr.execute(
                 SQL(
                     "INSERT INTO steward_chat_answer (company_id, model_id, digest,"
                     " content, size, hits, tokens, cost, made_at, used_at)"
                     " SELECT %s, id, %s, %s, %s, 0, %s, %s, %s, %s"
-                    # unless the caller made the model a moment ago: nobody sees it
                     " FROM steward_model WHERE id = %s"
                     " ON CONFLICT (company_id, digest) DO UPDATE SET"
                     " content = EXCLUDED.content, size = EXCLUDED.size,"
@@ -103,34 +108,24 @@ class StewardChatAnswer(models.Model):
             )
 
     @api.model
-    def _count(self, model, hits=0, misses=0, tokens=0, cost=None, known_id=None):
+    def _count(self, cr, model, hits=0, misses=0, tokens=0, cost=None):
         """Count for the day what was found or not, and what that saved."""
-        # a count less does no harm
-        with suppress(Locked), self._own_transaction() as cr:
-            cr.execute(
-                SQL(
-                    "UPDATE steward_chat_answer SET hits = hits + 1, used_at = %s"
-                    " WHERE id = %s",
-                    *(NOW, known_id),
-                ),
-                log_exceptions=False,
-            )
-            cr.execute(
-                SQL(
-                    "INSERT INTO steward_chat_answer_day AS day"
-                    " (company_id, model_id, day, hits, misses, tokens, saved)"
-                    " SELECT %s, id, %s, %s, %s, %s, COALESCE(%s::numeric, 0)"
-                    " FROM steward_model WHERE id = %s"
-                    " ON CONFLICT (company_id, model_id, day) DO UPDATE SET"
-                    " hits = day.hits + EXCLUDED.hits,"
-                    " misses = day.misses + EXCLUDED.misses,"
-                    " tokens = day.tokens + EXCLUDED.tokens,"
-                    " saved = day.saved + EXCLUDED.saved",
-                    *(self.env.company.id, TODAY, hits, misses, tokens, cost),
-                    model.id,
-                ),
-                log_exceptions=False,
-            )
+        cr.execute(
+            SQL(
+                "INSERT INTO steward_chat_answer_day AS day"
+                " (company_id, model_id, day, hits, misses, tokens, saved)"
+                # unless the caller made the model a moment ago: nobody sees it
+                " SELECT %s, id, %s, %s, %s, %s, COALESCE(%s::numeric, 0)"
+                " FROM steward_model WHERE id = %s"
+                " ON CONFLICT (company_id, model_id, day) DO UPDATE SET"
+                " hits = day.hits + EXCLUDED.hits,"
+                " misses = day.misses + EXCLUDED.misses,"
+                " tokens = day.tokens + EXCLUDED.tokens,"
+                " saved = day.saved + EXCLUDED.saved",
+                *(self.env.company.id, TODAY, hits, misses, tokens, cost, model.id),
+            ),
+            log_exceptions=False,
+        )
 
     # -- bounds --------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
+from contextlib import suppress
+
 from odoo import api, fields, models
 from odoo.addons.steward.exceptions import Locked, StewardError
-from odoo.exceptions import MissingError, ValidationError
+from odoo.exceptions import ValidationError
 
 from ..const import MODEL_TEST
 from ..kernel.catalog import CAPABILITIES, NAME_LIMIT
@@ -239,18 +241,31 @@ class StewardModel(models.Model):
             ``purpose``, ``trace``, ``user_id`` (the current one), ``provided``
         :rtype: steward.usage
         """
-        call = {"model_id": self.id, "usage": usage, "operation": operation}
         return self.env["steward.usage"]._record(
-            [{"user_id": self.env.uid, **about, **call}]
+            [self._prepare_usage(usage, operation, **about)]
         )
+
+    def _prepare_usage(self, usage, operation, **about):
+        return {
+            "user_id": self.env.uid,
+            **about,
+            "model_id": self.id,
+            "model_name": self.name,
+            "provider_code": self.provider_id.code,
+            "usage": usage,
+            "operation": operation,
+        }
 
     def _record_lasting(self, usage, operation, **about):
         """The same, whatever becomes of the caller's transaction: it is spent."""
-        try:
-            with self._own_transaction() as cr:
-                self.with_env(self.env(cr=cr))._record_usage(usage, operation, **about)
-        except (Locked, MissingError):  # the caller itself made or changed the model
-            self._record_usage(usage, operation, **about)
+        call = self._prepare_usage(usage, operation, **about)
+        with suppress(Locked), self._own_transaction() as cr:
+            env = self.env(cr=cr)
+            # unless the caller made the model a moment ago: nobody else sees it
+            if self.with_env(env).exists():
+                env["steward.usage"]._record([call])
+                return
+        self.env["steward.usage"]._record([call])
 
     def _cost(self, usage):
         """What a call of this model costs now, for the current company.

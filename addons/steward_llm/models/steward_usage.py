@@ -120,8 +120,8 @@ class StewardUsage(models.Model):
         usage = Usage(*call["usage"])
         model = self.env["steward.model"].browse(call.get("model_id"))
         company = call.get("company_id") or self.env.company.id
-        name = model.name or call["model_name"]
-        provider = model.provider_id.code or call.get("provider_code") or ""
+        name = call.get("model_name") or model.name
+        provider = call.get("provider_code") or model.provider_id.code or ""
         at = call.get("at") or fields.Datetime.now()
         prices = self.env["steward.price"].with_company(company)
         cost = prices._cost(name, provider, usage, at, call.get("provided"))
