@@ -126,8 +126,8 @@ class StewardAgent(models.Model):
     @api.constrains("model_id", "prompt_id", "company_id")
     def _check_model(self):
         for agent in self:
-            # sudo: steward.model, steward.prompt - also those that one does not see
-            model, prompt = agent.sudo().model_id, agent.sudo().prompt_id
+            # sudo: steward.agent - also a model and a prompt that one does not see
+            model, prompt = (seen := agent.sudo()).model_id, seen.prompt_id
             for record in (*model, *prompt):
                 if record.company_id and record.company_id != agent.company_id:
                     raise ValidationError(
@@ -225,6 +225,7 @@ class StewardAgent(models.Model):
                     agent=agent.name,
                 )
             ) from error
+        # sudo: res.company - the name of one that the caller may not see
         company = "company_id" in found._fields and found.sudo().company_id
         if company and company != agent.company_id:
             raise Refused(

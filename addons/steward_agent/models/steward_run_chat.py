@@ -1,10 +1,12 @@
 import json
+import logging
 import time
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.addons.steward.exceptions import Invalid, Refused
+from odoo.addons.steward.exceptions import Invalid, Refused, StewardError
 from odoo.addons.steward.kernel.redactor import REDACTOR
+from odoo.exceptions import AccessError
 from odoo.fields import Domain
 
 from ..kernel.control import ENDED
@@ -12,6 +14,8 @@ from ..kernel.conversation import messages_of, spoken
 from ..kernel.machine import Variables
 from .steward_agent_chat import TASK_LIMIT
 from .steward_run_screen import READABLE
+
+_logger = logging.getLogger(__name__)
 
 KEEP_DAYS = 30  # that a conversation can be gone on with
 
@@ -81,7 +85,8 @@ class StewardRun(models.Model):
             if state in ENDED:
                 run = run._follow(text)
             else:
-                run._keep_variables({f"said:{time.time_ns():020}": text})
+                said = {"by": self.env.uid, "text": text}
+                run._keep_variables({f"said:{time.time_ns():020}": said})
             # sudo: steward.run - told to who may run its agent
             answering = run.sudo()
             answering.invalidate_recordset()
@@ -149,21 +154,23 @@ class StewardRun(models.Model):
         """Somebody spoke while the run ended: another one answers."""
         if self.agent_id.kind != "chat":
             return
-        with self._own_transaction() as cr:
-            env = self.env(cr=cr)
-            cr.execute(
-                "DELETE FROM steward_run_variable AS said USING steward_run AS run"
-                " WHERE run.id = said.run_id AND run.id = %s AND run.state = ANY(%s)"
-                " AND said.name LIKE 'said:%%' RETURNING said.name, said.value",
-                [self.id, list(ENDED)],
-            )
-            said = [text for _name, text in sorted(cr.fetchall())]
-            if said:
-                run = self.with_env(env)
-                run.invalidate_recordset()
-                run.with_user(run.asked_by_id or run.env.user).sudo()._follow(
-                    "\n".join(said)
+        try:
+            with self._own_transaction() as cr:
+                cr.execute(
+                    "DELETE FROM steward_run_variable AS said USING steward_run AS run"
+                    " WHERE run.id = said.run_id AND run.id = %s"
+                    " AND run.state = ANY(%s) AND said.name LIKE 'said:%%'"
+                    " RETURNING said.name, said.value",
+                    [self.id, list(ENDED)],
                 )
+                said = [row for _name, row in sorted(cr.fetchall())]
+                if said:
+                    self.invalidate_recordset()
+                    # with the rights of who spoke last, as it is now
+                    env = self.env(cr=cr, user=said[-1]["by"], su=False)
+                    self.with_env(env)._follow("\n".join(row["text"] for row in said))
+        except (StewardError, AccessError) as error:
+            _logger.info("run %s: nobody answers any more: %s", self.id, error)
 
     def _memory(self):
         """What the run remembers."""
