@@ -106,6 +106,7 @@ class StewardRun(models.Model):
             in its session included
         """
         run = self._find_own(trace_id)
+        # sudo: steward.run - given back: what follows is the user's own right
         run.sudo(False).check_access("read")
         memory = run._memory()
         told = spoken(messages_of(memory), memory.get("#boundary", ""))
@@ -147,6 +148,7 @@ class StewardRun(models.Model):
         run = self.sudo()
         if not run.session:
             run._write_own({"session": run.trace_id})
+        # sudo: steward.agent - given back: it is started with the caller's rights
         agent = run.agent_id.sudo(self.env.su)
         return agent._start(text, session=run.session)
 

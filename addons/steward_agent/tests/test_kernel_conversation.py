@@ -228,6 +228,21 @@ class TestConversation(BaseCase):
         talk = Talk([says("", COUNT)] * 5, Tools({"x": 1}))
         self.assertEqual(talk.run(), Done("Done."))
 
+    def test_each_call_has_an_id_of_its_own(self):
+        calls = [
+            call("count", "call_0_1", n=1),
+            call("count", "", n=2),
+            call("count", "a" * 3, n=3),
+            call("count", "a" * 3, n=4),
+            call("no such tool!", 7, n=5),
+        ]
+        talk = Talk([says("", *calls)])
+        self.assertEqual(talk.run(), Done("Done."))
+        [asked] = [m for m in talk.talk.messages if m.get("tool_calls")]
+        ids = [one["id"] for one in asked["tool_calls"]]
+        self.assertEqual(ids, ["call_0_1", "call_0_1_", "aaa", "call_0_3", "call_0_4"])
+        self.assertEqual(talk.called[-1][1], "no_such_tool_")
+
     def test_a_call_that_makes_no_sense(self):
         broken = {**COUNT, "problem": "The arguments are no JSON."}
         talk = Talk([says("", broken, call("count", "b", n=1))])
