@@ -415,13 +415,12 @@ class Conversation:
     def _open_call(self) -> tuple[int, JSON] | None:
         """The first call of the last answer that nobody answered yet."""
         answered = 0
-        for message in reversed(self._messages):
-            if message["role"] == "tool":
-                answered += 1
-                continue
-            calls = message.get("tool_calls") or []
-            return (answered, calls[answered]) if answered < len(calls) else None
-        return None
+        while (
+            self._messages[-1 - answered]["role"] == "tool"
+        ):  # the first is a person's
+            answered += 1
+        calls = self._messages[-1 - answered].get("tool_calls") or []
+        return (answered, calls[answered]) if answered < len(calls) else None
 
     def _answer(self, call: Mapping[str, JSON], content: str, result: JSON) -> None:
         self._append(

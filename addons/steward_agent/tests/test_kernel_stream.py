@@ -14,7 +14,7 @@ SECRET = "zebra" + "quartz" + "9"
 REDACTOR = Redactor()
 REDACTOR.learn(SECRET)
 WORDS = st.sampled_from(
-    ["a ", "word ", SECRET, "\n\n", "password: hunter2 ", "4111 1111 ", "x" * 60]
+    ["a ", "word ", SECRET, "\n\n", "password: hunter2 ", "4111 1111 ", "x" * 60 + " "]
 )
 
 
