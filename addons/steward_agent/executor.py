@@ -19,7 +19,7 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Any, NamedTuple
 
-from odoo.addons.steward.exceptions import Bug, External, converted
+from odoo.addons.steward.exceptions import Bug, External, StewardError, converted
 from odoo.modules import module
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY as COLLISIONS
 from odoo.tools import SQL
@@ -34,6 +34,7 @@ _logger = logging.getLogger(__name__)
 SLICE = 30  # seconds after which a run makes room and goes on in another job
 LEASE = 120  # seconds without a sign after which a worker counts as dead
 TRIES = 5  # of a step that collides with somebody else's transaction
+DENIALS = 3  # by people, after which the run of an agent that thinks is ended
 NEWS_EVERY = 0.3  # seconds between two messages to the screens about one run
 
 
@@ -78,7 +79,7 @@ class Executor:
         self.run, self.claim = run, claim
         self.env, self.cr = run.env, run.env.cr
         self.machine = self.cost = None
-        self.news_at = 0.0
+        self.now = self.news_at = 0.0
 
     def work(self):
         """Step by step, until it ends, has to wait, or others shall have their turn."""
@@ -118,10 +119,10 @@ class Executor:
         wish = self._look()
         if wish:
             return self._obey(*wish)
-        now = time.time()
+        self.now = time.time()
         if reason := self._limit_reached():
             return self._finish("timed_out", reason)
-        move = self.machine.next(now)
+        move = self.machine.next(self.now)
         match move:
             case Act():
                 return self._act(move, done)
@@ -177,15 +178,23 @@ class Executor:
 
     def _act(self, move, done):
         tool = self.agent._tool_named(move.tool)
-        if not done:
+        denied = False
+        if done:
+            outcome = done[0]
+        else:
+            attempt = self._attempt(move, tool)
             outcome = self._lost_outcome(move, tool)
+            if outcome is None:
+                approval, outcome = self._permission(attempt, move)
+                if approval.state == "pending":
+                    return self._wait_for_person()
+                denied = bool(approval and outcome)
             if outcome is None:
                 if tool.risk == "external":
                     self._intend(move)
-                outcome = self._perform(move, tool)
-            if tool.risk == "external":
-                done.append(outcome)
-        outcome = outcome if not done else done[0]
+                outcome = self._perform(attempt, move)
+                if tool.risk == "external":
+                    done.append(outcome)
         self.machine.position.pop("intent", None)
         self._record(
             kind="tool_call",
@@ -195,23 +204,30 @@ class Executor:
             input=move.arguments,
         )
         self._tell_machine(outcome, tool)
+        self._use_up_approval(move)
         worked = self.machine.position.get("worked", 0) + outcome.seconds
         self.machine.position["worked"] = round(worked, 3)
+        if denied and self._denied_too_often():
+            reason = self.env._("People refused what it wanted to do too often.")
+            return self._finish("failed", reason, category="rights")
         self._checkpoint()
         return True
 
-    def _perform(self, move, tool):
-        """Do it as the run's own user, and say how it went."""
+    def _attempt(self, move, tool):
         env = self.env(user=self.user.id, su=False, context=self.context)
-        attempt = Attempt(
+        return Attempt(
             self.run, self.agent, self.company, tool, move.tool, move.arguments, env
         )
+
+    def _perform(self, attempt, move):
+        """Do it as the run's own user, and say how it went."""
+        tool = attempt.tool
         began, clock = time.time(), monotonic()
         value = error = None
         try:
             with self.env["steward.guard"]._watch(attempt):
                 value = (
-                    tool.with_env(env)
+                    tool.with_env(attempt.env)
                     ._call(move.arguments, self._key(move), move.timeout)
                     .value
                 )
@@ -221,6 +237,45 @@ class Executor:
             if collided and tool.risk != "external":
                 raise error.__cause__ or failure from None  # the whole step again
         return Outcome(began, monotonic() - clock, value, error)
+
+    # -- approvals ---------------------------------------------------------------------
+
+    def _permission(self, attempt, move):
+        """What people say to it: an approval if they are asked; and why not, if so.
+
+        What could not be done anyway is not asked about: it fails at once.
+        """
+        approvals = self.env["steward.approval"]
+        position = self.machine.position
+        try:
+            approval = approvals._for_attempt(attempt, move, position.get("asked"))
+        except StewardError as error:
+            if isinstance(error.__cause__, COLLISIONS):
+                raise error.__cause__ from None
+            return approvals, Outcome(time.time(), 0.0, error=error)
+        if not approval:
+            return approval, None
+        position["asked"] = True
+        _answer, error = approval._answer()
+        return approval, error and Outcome(time.time(), 0.0, error=error)
+
+    def _wait_for_person(self):
+        self.machine.position["as_of"] = self.now
+        self.run._write_own({"state": "waiting", "waits_for": "person"})
+        return self._let_go()
+
+    def _use_up_approval(self, move):
+        """An approval is for one call: when that is over, so is the approval."""
+        position = self.machine.position
+        if position.get("asked") and position.get("attempt", 1) == 1:
+            approvals = self.env["steward.approval"]
+            approvals._of_step(self.run, move.step, move.iteration)._use_up()
+
+    def _denied_too_often(self):
+        """Who chooses what to do may go on asking for ever; a playbook ends."""
+        position = self.machine.position
+        position["denials"] = position.get("denials", 0) + 1
+        return self.agent.kind == "chat" and position["denials"] >= DENIALS
 
     def _key(self, move):
         """What tells a repetition of this step from another step."""
@@ -263,8 +318,7 @@ class Executor:
         if not approval:
             approval = approvals._ask(self.run, move)
         if approval.state == "pending":
-            self.run._write_own({"state": "waiting", "waits_for": "person"})
-            return self._let_go()
+            return self._wait_for_person()
         asked = approval.create_date.replace(tzinfo=UTC).timestamp()
         answer, error = approval._answer()
         outcome = Outcome(asked, time.time() - asked, answer, error)
@@ -276,6 +330,7 @@ class Executor:
             input={"question": move.question},
         )
         self._tell_machine(outcome, self.env["steward.tool"])
+        approval._use_up()
         self._checkpoint()
         return True
 

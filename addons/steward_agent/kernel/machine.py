@@ -49,7 +49,8 @@ class Act(NamedTuple):
     """Call a tool.
 
     :param step: the step's key in its playbook
-    :param iteration: in which round of the loops around it: "", "3" or "3.0"
+    :param iteration: in which round of the loops around it: "", "3" or "3.0"; after a
+        playbook was called, by which step: "/2", "3/2.0"
     """
 
     step: str
@@ -242,7 +243,8 @@ class Machine:
 
     def _begin(self, frame: Frame, step: Step, now: float) -> Move | None:
         """Start a step; None: it was done at once, or led elsewhere."""
-        scope = self._scope(frame, now)
+        # what people were asked about stays what it was, however long they think
+        scope = self._scope(frame, self.position.get("as_of", now))
         if step.when is not None and not evaluate(step.when, scope):
             self._over(frame)
             return None
@@ -452,7 +454,8 @@ class Machine:
         except (KeyError, ValueError) as error:
             raise ExpressionError(f"playbook {code}: {error}") from error
         called = _frame(code, "", "steps", f"{frame['scope']}/{step.key}")
-        called["rounds"] = self._iteration()
+        # its steps may have the keys of ours, and it may be called again elsewhere
+        called["rounds"] = f"{self._iteration()}/{step.key}"
         self.position["frames"].append(called)
         self._open_scope(called["scope"], values)
 
@@ -519,7 +522,7 @@ class Machine:
 
     def _attempt_over(self) -> None:
         self.position["attempt"] = 1
-        for name in ("until", "since", "waited"):
+        for name in ("until", "since", "waited", "as_of"):
             self.position.pop(name, None)
 
     def _enter(self, frame: Frame, step: Step, group: str, **more: JSON) -> Frame:

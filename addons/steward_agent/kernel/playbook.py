@@ -965,6 +965,15 @@ def fits_input(value: JSON, kind: str) -> bool:
     return _INPUTS[kind][1](value)
 
 
+def input_type(kind: str) -> str:
+    """The type of an input, in words.
+
+    >>> input_type("integer")
+    'a whole number'
+    """
+    return _INPUTS[kind][0]
+
+
 def given_inputs(playbook: Playbook, given: Mapping[str, JSON]) -> dict[str, JSON]:
     r"""The variables a run begins with: what it was given, and defaults for the rest.
 

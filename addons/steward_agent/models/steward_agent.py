@@ -18,6 +18,7 @@ POWERFUL = (
     "base.group_system",
     "base.group_erp_manager",
     "steward.group_administrator",
+    "steward.group_reviewer",  # who approves cannot be who is approved
 )
 AT_ONCE = 100  # agents that the scheduler starts in one go
 
@@ -168,8 +169,8 @@ class StewardAgent(models.Model):
 
         if user._is_superuser() or any(map(user._has_group, POWERFUL)):
             return self.env._(
-                "%(agent)s cannot run as %(user)s, who is an administrator. Make a user"
-                " of its own for it, with the rights it needs.",
+                "%(agent)s cannot run as %(user)s, who is an administrator or a"
+                " Reviewer. Make a user of its own for it, with the rights it needs.",
                 **names(),
             )
         if not user.active:

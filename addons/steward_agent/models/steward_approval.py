@@ -8,6 +8,7 @@ from odoo.fields import Domain
 DECISIONS = {"approve": "approved", "refuse": "refused"}
 YES_OR_NO = list(DECISIONS)
 MAX_PENDING = 200  # in one answer of `pending`
+MAX_PEOPLE = 10  # who are asked at once
 
 
 class StewardApproval(models.Model):
@@ -21,14 +22,22 @@ class StewardApproval(models.Model):
     _steward_own_fields = (
         *("run_id", "company_id", "step_key", "iteration", "question", "choices"),
         *("state", "choice", "comment", "decided_by_id", "decided_at", "expires_at"),
+        *("kind", "used", "tool_id", "tool_name", "risk", "rule_id", "arguments"),
+        *("fingerprint", "changes", "cost"),
     )
 
     run_id = fields.Many2one(
         "steward.run", required=True, readonly=True, index=True, ondelete="cascade"
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True)
-    agent_id = fields.Many2one(related="run_id.agent_id")
+    agent_id = fields.Many2one(related="run_id.agent_id", store=True)
     task = fields.Text(related="run_id.task")
+    kind = fields.Selection(
+        [("question", "Question"), ("tool", "Use of a tool")],
+        required=True,
+        readonly=True,
+        default="question",
+    )
     step_key = fields.Char(required=True, readonly=True)
     iteration = fields.Char(readonly=True)
     question = fields.Text(required=True, readonly=True)
@@ -40,6 +49,7 @@ class StewardApproval(models.Model):
             ("refused", "Refused"),
             ("expired", "Expired"),
             ("moot", "No longer needed"),
+            ("void", "Void: something else is asked now"),
         ],
         required=True,
         readonly=True,
@@ -50,11 +60,14 @@ class StewardApproval(models.Model):
     comment = fields.Text("Reason", readonly=True)
     decided_by_id = fields.Many2one("res.users", "Decided by", readonly=True)
     decided_at = fields.Datetime(readonly=True)
-    expires_at = fields.Datetime(readonly=True)
+    expires_at = fields.Datetime("Expires", readonly=True)
+    used = fields.Boolean(readonly=True, help="The run went on with the answer.")
 
     has_choices = fields.Boolean(compute="_compute_has_choices")
 
-    _step_uniq = models.UniqueIndex("(run_id, step_key, iteration)")
+    _open_uniq = models.UniqueIndex(
+        "(run_id, step_key, iteration) WHERE state != 'void' AND used IS NOT TRUE"
+    )
     _pending = models.Index("(company_id, expires_at) WHERE state = 'pending'")
 
     @api.depends("state")
@@ -105,17 +118,19 @@ class StewardApproval(models.Model):
             "trace_id": approval.run_id.trace_id,
         }
 
-    def action_approve(self) -> None:
-        """Approve all of these."""
-        self._check_may_decide()
-        for approval in self:
-            approval._decide("approve", "")
+    def action_approve(self) -> dict | None:
+        """Approve all of these.
 
-    def action_refuse(self) -> None:
-        """Refuse all of these."""
-        self._check_may_decide()
-        for approval in self:
-            approval._decide("refuse", "")
+        :return: nothing, or what tells which could not be
+        """
+        return self._decide_all("approve")
+
+    def action_refuse(self) -> dict | None:
+        """Refuse all of these.
+
+        :return: nothing, or what tells which could not be
+        """
+        return self._decide_all("refuse")
 
     def action_decide(self) -> dict:
         """Decide with a reason, or among several choices."""
@@ -146,6 +161,18 @@ class StewardApproval(models.Model):
             raise AccessError(self.env._("Agents approve nothing: people do."))
         if not (self.env.su or user.has_group("steward.group_reviewer")):
             raise AccessError(self.env._("Only Reviewers approve."))
+
+    @api.model
+    def _may_decide(self, user, run):
+        """Whether a user may decide about a run; asked before they are bothered."""
+        return (
+            user.active
+            and not user._is_superuser()
+            and user != run.user_id
+            and run.company_id in user.company_ids
+            and user._has_group("steward.group_reviewer")
+            and not user._has_group("steward.group_agent")
+        )
 
     def _decide(self, decision, reason):
         self.ensure_one()
@@ -229,13 +256,20 @@ class StewardApproval(models.Model):
 
     @api.model
     def _of_step(self, run, step_key, iteration):
+        """What was asked at a step and counts there still; a step may come again."""
         return self.search(
             [
                 ("run_id", "=", run.id),
                 ("step_key", "=", step_key),
                 ("iteration", "=", iteration),
+                ("state", "!=", "void"),
+                ("used", "=", False),
             ]
         )
+
+    def _use_up(self):
+        """The run went on with the answer: it is asked again if that comes again."""
+        self._write_own({"used": True})
 
     @api.model
     def _ask(self, run, question):
@@ -243,41 +277,49 @@ class StewardApproval(models.Model):
 
         :param question: an `Ask` of the machine
         """
-        expires = question.expires and (
-            fields.Datetime.now() + timedelta(seconds=question.expires)
+        return self._open(
+            run,
+            question,
+            self._people_for(run, question.to),
+            question=question.question,
+            choices=list(question.choices),
+            expires_at=question.expires and _in(seconds=question.expires),
         )
+
+    @api.model
+    def _open(self, run, move, people, **values):
         approval = self._create_own(
             {
                 "run_id": run.id,
                 "company_id": run.company_id.id,
-                "step_key": question.step,
-                "iteration": question.iteration,
-                "question": question.question,
-                "choices": list(question.choices),
-                "expires_at": expires,
+                "step_key": move.step,
+                "iteration": move.iteration,
+                **values,
             }
         )
-        for user in self._people_for(run, question.to):
-            approval.activity_schedule(
-                "mail.mail_activity_data_todo",
-                summary=self.env._("%(agent)s waits for you", agent=run.agent_name),
-                user_id=user.id,
-            )
+        approval._ask_people(people)
         return approval
 
     @api.model
     def _people_for(self, run, to):
         """Whom a question is for. Hook.
 
-        :param to: a login, the xml id of a group, or empty: who looks after Steward
+        :param to: a login, the xml id of a group, or empty: who looks after Steward,
+            or else all Reviewers
         """
         if to and "." in to and (group := self.env.ref(to, raise_if_not_found=False)):
             return group.all_user_ids.filtered(
                 lambda user: user.active and run.company_id in user.company_ids
-            )[:10]
+            )[:MAX_PEOPLE]
         if to and (user := self.env["res.users"].search([("login", "=", to)])):
             return user
-        return self.env["res.config.settings"]._steward_contact()
+        contact = self.env["res.config.settings"]._steward_contact()
+        if contact and self._may_decide(contact, run):
+            return contact
+        # sudo: res.groups - whose members are no secret to who asks them
+        reviewers = self.env.ref("steward.group_reviewer").sudo().all_user_ids
+        able = reviewers.filtered(lambda user: self._may_decide(user, run))
+        return able[:MAX_PEOPLE]
 
     @api.model
     def _cron_expire(self):
@@ -289,3 +331,7 @@ class StewardApproval(models.Model):
         for approval in late:
             approval._settle("expired")
             approval.run_id._go_on()
+
+
+def _in(**time_):
+    return fields.Datetime.now() + timedelta(**time_)

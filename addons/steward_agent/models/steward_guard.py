@@ -54,13 +54,18 @@ class StewardGuard(models.AbstractModel):
     @api.model
     def _get_checks(self):
         """Return what is asked before each attempt, the cheapest first. Hook."""
-        return [
-            self._check_user,
-            self._check_tool,
-            self._check_risk,
-            self._check_budget,
-            self._check_rate,
-        ]
+        return [*self._get_rights(), self._check_budget, self._check_rate]
+
+    @api.model
+    def _get_rights(self):
+        """Return those checks that take nothing: may it be at all? Hook."""
+        return [self._check_user, self._check_tool, self._check_risk]
+
+    @api.model
+    def _check_rights(self, attempt):
+        """Refuse what no person needs to be asked about."""
+        for check in self._get_rights():
+            check(attempt)
 
     @api.model
     def _get_companions(self):

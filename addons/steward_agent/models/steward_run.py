@@ -19,6 +19,7 @@ class StewardRun(models.Model):
         *("tokens_in", "tokens_out", "tokens_cached", "cost", "unpriced_count"),
         *("error", "category", "fingerprint", "verdict", "score", "comment"),
         *("intent", "judged_by_id", "judged_at", "fence", "worker", "lease_until"),
+        *("prompt_version", "prompt_version_id"),
     )
 
     # who and where: denormalised, so that the past stays what it was

@@ -40,6 +40,7 @@ UNSAFE_PARAMETERS = frozenset({"cr", "uid", "env", "context", "su"})
 # what rules over rights, code, other agents and what they may do
 CLOSED_MODELS = ("ir.", "base.", "queue.", "res.users", "res.groups")
 CLOSED_MODELS += ("steward.approval", "steward.run", "steward.secret", "steward.tool")
+CLOSED_MODELS += ("steward.prompt",)
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 IDS = {
     "type": "array",
@@ -323,6 +324,16 @@ class StewardTool(models.Model):
         :rtype: ToolResult
         :raises StewardError: whatever goes wrong
         """
+        tool = self._callable(arguments)
+        if tool.rate_limit_id:
+            limit = tool.rate_limit_id
+            self.env["steward.rate.limit"]._take(limit.name, company=limit.company_id)
+        seconds = min(tool.timeout, timeout or tool.timeout)
+        value = self._performed(tool, arguments, key, seconds)
+        return self._capped(tool, value, arguments)
+
+    def _callable(self, arguments):
+        """The tool's definition, if it may be called so; else a refusal."""
         self.ensure_one()
         if self.env.su:
             raise Refused(self.env._("Tools are never called with all rights."))
@@ -333,10 +344,10 @@ class StewardTool(models.Model):
         if tool.company_id and tool.company_id not in self.env.companies:
             raise Refused(self.env._("The tool is another company's."))
         self._check_arguments(tool._schema(), arguments)
-        if tool.rate_limit_id:
-            limit = tool.rate_limit_id
-            self.env["steward.rate.limit"]._take(limit.name, company=limit.company_id)
-        seconds = min(tool.timeout, timeout or tool.timeout)
+        return tool
+
+    def _performed(self, tool, arguments, key, seconds):
+        """Do it, or leave no trace of it."""
         try:
             with self.env.cr.savepoint(), self._statement_timeout(seconds):
                 value = self._perform(tool, arguments, key)
@@ -356,7 +367,7 @@ class StewardTool(models.Model):
             raise Invalid(message, detail=repr(error)) from error
         except Exception as error:
             raise converted(error) from error
-        return self._capped(tool, value, arguments)
+        return value
 
     def _statement_timeout(self, seconds):
         return _Timeout(self.env.cr, seconds)

@@ -100,11 +100,17 @@ class TestAccessMatrix(TransactionCase):
             provider = self.env["steward.provider"]
             theirs = self.minimal(provider, f"{name}-provider", company)
             return {"name": name, "provider_id": provider.create(theirs).id}
-        if model._name in ("steward.agent.version", "steward.playbook.version"):
+        if getattr(model, "_version_of", None):
             parent = self.env[model._name.removesuffix(".version")]
             made = parent.create(self.minimal(parent, f"{name}-parent", company))
             version = {"number": 2, "text": name, "checksum": name}
             return {**version, model._version_of: made.id}
+        if model._name in ("steward.prompt.label", "steward.prompt.move"):
+            prompts = self.env["steward.prompt"]
+            parent = self.minimal(prompts, f"{name}-{model._rec_name}", company)
+            version = prompts.create(parent)._current_version()
+            links = {"prompt_id": version.prompt_id.id, "version_id": version.id}
+            return {model._rec_name: name, **links}
         source = model._fields.get("source_id")
         if source and source.required:  # its company is that of its source
             sources = self.env["steward.source"]
@@ -159,6 +165,7 @@ class TestAccessMatrix(TransactionCase):
             "steward.webhook": {"url": "https://example.com"},
             "steward.budget": {"limit_amount": 1},
             "steward.playbook": {"code": name},
+            "steward.prompt": {"code": name, "text": name},
             "steward.price": {"rate_input": 1},
             "steward.provider": {"code": name},
             "steward.search.case": {"expected": name},
