@@ -79,6 +79,7 @@ def test_restore_in_place(world):
     refused = world.do("restore", **wish, replace=True, confirmed_name="another")
     assert "must be typed" in refused["error"]
     assert len(rows_of(world, world.database)) == 100
+    later = world.backup()
 
     row = world.do(
         "restore",
@@ -94,11 +95,19 @@ def test_restore_in_place(world):
     kept = row["result"]["kept_as"]
     assert (world.filestore / kept / lost).exists()
     assert row["result"]["safety"] in world.listed()
+    assert row["result"]["safety_backup"]["level"] == "readback"
     # nobody gets into the old one, so none of its scheduled actions runs
     [(allowed,)] = world.databases.sql(
         "SELECT datallowconn FROM pg_database WHERE datname = %s", "postgres", kept
     )
     assert not allowed
+    # Odoo is told of the backups of which this database knows nothing, and of that
+    # from which it comes, whose end it never saw
+    told = world.sql(
+        "SELECT result->'backup'->>'path', applied FROM steward_operation"
+        " WHERE verb = 'backup' AND state = 'done' ORDER BY id"
+    )
+    assert told == [(name, False), (later, False)]
     # it is the same database for Odoo and the runner, which goes on with it
     assert world.backup() in world.listed()
     world.expect_truth()
