@@ -488,6 +488,30 @@ def test_half_a_line_of_the_journal(small_disk):
     assert len(path.read_bytes().splitlines()) == 2
 
 
+def test_what_cannot_be_taken_away(world, monkeypatch, said):
+    """It does not keep the runner from its work, and goes when it can."""
+    left = world.config.scratch / "left"
+    left.mkdir(parents=True)
+    journal = Journal(world.config.journal)
+    uid = "0a1b2c3d-0000-4000-8000-000000000000"
+    journal.write("claimed", uid, verb="backup", arguments={})
+    what = {"kind": "folder", "path": str(left)}
+    journal.write("making", uid, key="left", what=what)
+    journal.write("finished", uid, outcome={"state": "failed"})
+    journal.write("told", uid)
+    journal.close()
+
+    def refuse(_path):
+        raise PermissionError(13, "not yours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("steward_client.runner.job.remove", refuse)
+        assert world.done("probe")["ok"] is False  # it leaves something behind too
+    assert any("cannot be taken away" in line for line in said)
+    assert world.done("probe")["ok"]
+    assert not left.exists()
+
+
 def test_postgresqls_disk_is_full(fragile, cluster, small_disk):
     fragile.sql(
         "CREATE TABLE much AS SELECT n, repeat(md5(random()::text), 20) AS x"
