@@ -117,7 +117,11 @@ def drilled(settings, databases, tmp_path_factory):
         made.gone()
 
 
-STEPS = ["fetch", "restore", "filestore", "compare", "neutralize", "boot", "login"]
+RARELY = ["fetch", "filestore", "compare", "neutralize", "boot", "cleanup"]
+
+
+def rarely(*values):
+    return pytest.param(*values, marks=pytest.mark.thorough)
 
 
 def test_a_drill_that_nothing_disturbs(drilled):
@@ -129,7 +133,10 @@ def test_a_drill_that_nothing_disturbs(drilled):
     drilled.expect_truth()
 
 
-@pytest.mark.parametrize("step", [*STEPS, "cleanup"])
+@pytest.mark.parametrize(
+    "step",
+    ["restore", "login", *map(rarely, RARELY)],
+)
 def test_killed_during_a_drill(drilled, step):
     uid = drilled.ask("drill", path=drilled.name, keep=False)
     process = drilled.start()
@@ -414,16 +421,16 @@ def fill(place):
 @pytest.mark.parametrize(
     ("verb", "full", "step"),
     [
-        ("backup", "storage", "dump"),
+        rarely("backup", "storage", "dump"),
         ("backup", "storage", "filestore"),
-        ("backup", "storage", "checksum"),  # the manifest
-        ("backup", "work", "snapshot"),  # the journal
+        rarely("backup", "storage", "checksum"),  # the manifest
+        rarely("backup", "work", "snapshot"),  # the journal
         ("backup", "work", "dump"),
-        ("backup", "work", "readback"),
-        ("restore", "work", "fetch"),
+        rarely("backup", "work", "readback"),
+        rarely("restore", "work", "fetch"),
         ("restore", "filestore", "filestore"),
         ("restore", "work", "swap"),  # the intent
-        ("drill", "work", "fetch"),
+        rarely("drill", "work", "fetch"),
     ],
 )
 def test_the_disk_fills_up(drilled, small_disk, monkeypatch, verb, full, step):
@@ -669,6 +676,7 @@ def test_a_backup_of_an_older_odoo(world):
     assert "19.0" in finding
 
 
+@pytest.mark.thorough
 def test_many_tables(world):
     """5,000 tables, as a database has after years of modules."""
     world.sql(
