@@ -11,7 +11,7 @@ run: ## set everything up and serve Odoo with the suite (DETACH=1: in the backgr
 	$(HOUSE) run
 stop: ## end what `make run` started
 	$(HOUSE) stop
-test: ## run every test
+test: ## run the tests (all=1: those too that take long and rarely find anything)
 	$(HOUSE) test
 fast: ## run the tests of one addon or file in seconds: make fast t=steward
 	$(HOUSE) fast '$(t)'

@@ -50,6 +50,31 @@ def fill(world: World) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
+    if BIG:  # one attachment of 1 GB besides
+        path = world.files / "checklist" / "large"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as file:
+            for _number in range(1024):
+                file.write(os.urandom(2**20))
+
+
+def restore(world: World) -> Row:
+    """A restore of all that, compared and whole; `docs/runner.md` says what it is."""
+    name = world.backup()
+    size = DATABASE + FILES + (1024 if BIG else 0)
+    limit = 15 * 60 * size / 3000  # seconds; the issue has it for 3 GB
+    began = time.perf_counter()
+    target = f"{world.database}_copy"
+    result = world.done("restore", path=name, target=target, neutralize=False)
+    seconds = time.perf_counter() - began
+    assert all(check["ok"] for check in result["checks"]), result
+    world.databases.drop(target)
+    shutil.rmtree(world.filestore / target)
+    told = f"restore of {DATABASE} MB + {size - DATABASE} MB"
+    return Row(
+        told, seconds, "s", limit, seconds / limit, f"< {limit:.0f} s", seconds < limit
+    )
+
 
 def beside_pg_dump(world: World, folder: Path) -> Row:
     """A whole backup, read back, beside pg_dump alone, which checks nothing."""
@@ -132,7 +157,7 @@ def suite(settings: Settings, databases: Databases, folder: Path) -> list[Row]:
             began = time.perf_counter()
             target = f"{database}_copy"
             world.done("restore", path=name, target=target, neutralize=True)
-            restore = time.perf_counter() - began
+            restored = time.perf_counter() - began
             row = world.do("drill", path=name, keep=False)
             assert row["result"]["ok"], row
             began = time.perf_counter()
@@ -140,14 +165,14 @@ def suite(settings: Settings, databases: Databases, folder: Path) -> list[Row]:
             drill = time.perf_counter() - began
         finally:
             world.gone()
-        over = drill - restore
+        over = drill - restored
     return [
         Row(
-            *("restore of the suite's database", restore, "s", None, None),
-            *("< 60 s", restore < 60),
+            *("restore of the suite's database", restored, "s", None, None),
+            *("< 60 s", restored < 60),
         ),
         Row(
-            *("drill besides the restore", over, "s", restore, drill / restore),
+            *("drill besides the restore", over, "s", restored, drill / restored),
             *("< 20 s", over < 20),
         ),
     ]
@@ -164,6 +189,7 @@ def main() -> None:
             world.make()
             fill(world)
             rows.append(beside_pg_dump(world, folder))
+            rows.append(restore(world))
             rows += memory(world)
         finally:
             world.gone()

@@ -67,6 +67,10 @@ def test_restore_to_a_new_database(world):
 
 
 def test_restore_in_place(world):
+    world.sql(
+        "CREATE TABLE orm_signaling_registry (id serial PRIMARY KEY);"
+        "INSERT INTO orm_signaling_registry DEFAULT VALUES"
+    )
     name = world.backup()
     before = rows_of(world, world.database)
     lost = world.attach(b"made after the backup")
@@ -79,6 +83,7 @@ def test_restore_in_place(world):
     refused = world.do("restore", **wish, replace=True, confirmed_name="another")
     assert "must be typed" in refused["error"]
     assert len(rows_of(world, world.database)) == 100
+    later = world.backup()
 
     row = world.do(
         "restore",
@@ -91,14 +96,26 @@ def test_restore_in_place(world):
     assert row["state"] == "done", row
     assert rows_of(world, world.database) == before
     assert not (world.files / lost).exists()
+    # Odoo's servers must not go on with what they have in mind of the old one
+    [(number,)] = world.sql("SELECT max(id) FROM orm_signaling_registry")
+    assert number > 1000
+    world.sql("INSERT INTO orm_signaling_registry DEFAULT VALUES")
     kept = row["result"]["kept_as"]
     assert (world.filestore / kept / lost).exists()
     assert row["result"]["safety"] in world.listed()
+    assert row["result"]["safety_backup"]["level"] == "readback"
     # nobody gets into the old one, so none of its scheduled actions runs
     [(allowed,)] = world.databases.sql(
         "SELECT datallowconn FROM pg_database WHERE datname = %s", "postgres", kept
     )
     assert not allowed
+    # Odoo is told of the backups of which this database knows nothing, and of that
+    # from which it comes, whose end it never saw
+    told = world.sql(
+        "SELECT result->'backup'->>'path', applied FROM steward_operation"
+        " WHERE verb = 'backup' AND state = 'done' ORDER BY id"
+    )
+    assert told == [(name, False), (later, False)]
     # it is the same database for Odoo and the runner, which goes on with it
     assert world.backup() in world.listed()
     world.expect_truth()

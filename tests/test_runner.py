@@ -457,10 +457,15 @@ def test_a_torn_journal(tmp_path):
 
 # -- dying ---------------------------------------------------------------------------
 
-STEPS = ["snapshot", "dump", "filestore", "checksum", "readback"]
+
+def rarely(step):
+    return pytest.param(step, marks=pytest.mark.thorough)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "step",
+    ["dump", "readback", *map(rarely, ["snapshot", "filestore", "checksum"])],
+)
 def test_killed_during_a_backup(world, step):
     for number in range(300):
         world.attach(os.urandom(3000) + str(number).encode(), row=False)
@@ -499,7 +504,9 @@ def test_an_operation_that_kills_its_runner(world):
     world.expect_truth()
 
 
-@pytest.mark.parametrize("step", ["fetch", "restore", "filestore", "compare", "swap"])
+@pytest.mark.parametrize(
+    "step", ["restore", "swap", *map(rarely, ["fetch", "filestore", "compare"])]
+)
 def test_killed_during_a_restore(world, step):
     name, target = world.backup(), world.database
     before = world.sql("SELECT * FROM res_partner ORDER BY id")

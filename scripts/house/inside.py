@@ -43,7 +43,7 @@ def do(settings: Settings, verb: str, arguments: list[str], use: UseServer) -> i
     from house import testing
 
     if verb == "test":
-        return testing.whole(settings)
+        return testing.whole(settings, thorough=bool(os.environ.get("all")))
     if verb == "fast":
         return testing.fast(settings, arguments or [os.environ.get("t", "")])
     if verb == "bench":

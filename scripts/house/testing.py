@@ -101,7 +101,7 @@ def _parts(path: Path) -> list[str]:
     return ["--doctest-modules", *map(str, parts)]
 
 
-def whole(settings: Settings) -> int:
+def whole(settings: Settings, thorough: bool = False) -> int:
     """Every test, in lanes: one inside Odoo, two from outside, which mostly wait."""
     browser.ensure(settings)
     began = time.monotonic()
@@ -136,11 +136,12 @@ def whole(settings: Settings) -> int:
                 (ROOT / "tests").glob("test_*.py"),
                 key=lambda path: (path.stem.removeprefix("test_") not in SLOW, path),
             )
+            chosen = () if thorough else ("-m", "not thorough")
             for number in range(OUTSIDE):
                 name = f"outside{number + 1}"
                 lanes[name] = _pytest(
                     settings,
-                    *("-p", "no:odoo", f"--counts={results / name}.json"),
+                    *("-p", "no:odoo", f"--counts={results / name}.json", *chosen),
                     *("--cov=client", "--cov-report=", "--durations=12"),
                     *files_outside[number::OUTSIDE],
                 )

@@ -106,8 +106,9 @@ class StewardHook(models.Model):
             not hook.used_at or (now - hook.used_at).total_seconds() > SIGN_OF_LIFE
         ) and hook.try_lock_for_update():
             hook._write_own({"used_at": now})
-        context = {"allowed_company_ids": hook.company_id.ids, "lang": user.lang}
-        own = hook.with_user(user).with_context(context)
+        own = hook.with_user(user).with_context(
+            allowed_company_ids=hook.company_id.ids, lang=user.lang
+        )
         return getattr(own, f"_receive_{hook.kind}")(payload)
 
 

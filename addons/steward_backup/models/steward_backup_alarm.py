@@ -26,6 +26,7 @@ KINDS = [
     ("clock", "Clock"),
     ("runner", "Runner"),
 ]
+ACTIVITY = "mail.mail_activity_data_todo"
 SERIOUS = {"missed", "failed", "verification", "drill", "key", "runner"}
 
 
@@ -38,7 +39,7 @@ class StewardBackupAlarm(models.Model):
     """
 
     _name = "steward.backup.alarm"
-    _inherit = ["mail.thread", "steward"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "steward"]
     _mail_post_access = "read"
     _description = "Backup Alarm"
     _order = "is_open DESC, since DESC, id DESC"
@@ -136,21 +137,30 @@ class StewardBackupAlarm(models.Model):
         }
 
     def _tell(self):
-        """The one message of an alarm, to the Operators and the contact."""
+        """The one message of an alarm; and who has to act at once has it to do."""
         for alarm in self:
-            people = self.env["steward.job.failure"]._get_operators()
+            people = alarm._get_people()
             alarm.message_post(
                 subject=self.env._("Backups: %(sentence)s", sentence=alarm.sentence),
                 body=Markup("<p>%s</p><p>%s</p>") % (alarm.sentence, alarm.remedy),
                 partner_ids=people.partner_id.ids,
                 subtype_xmlid="mail.mt_note",
             )
+            for user in alarm.plan_id.told_ids if alarm.severity == "failed" else ():
+                alarm.activity_schedule(
+                    ACTIVITY, summary=alarm.sentence, note=alarm.remedy, user_id=user.id
+                )
+
+    def _get_people(self):
+        """Who is told of an alarm."""
+        return self.plan_id.told_ids or self.env["steward.job.failure"]._get_operators()
 
     def _tell_over(self):
         for alarm in self:
             alarm.message_post(
                 body=self.env._("It is over."), subtype_xmlid="mail.mt_note"
             )
+            alarm.activity_unlink([ACTIVITY])
 
     # -- what may be wrong --------------------------------------------------
 

@@ -155,6 +155,13 @@ class StewardBackupPlan(models.Model):
     )
 
     # proof
+    told_ids = fields.Many2many(
+        "res.users",
+        "steward_backup_plan_told_rel",
+        string="Told of alarms",
+        help="Whoever has to act gets the message, and an activity when it is serious."
+        " Empty: all Operators, and Steward's contact.",
+    )
     drill_on = fields.Boolean(
         "Weekly restore drill",
         default=True,

@@ -196,7 +196,8 @@ class StewardStorage(models.Model):
     @api.model
     def _find_prepared(self, told):
         """The storage that the runner was told like this, archived or not."""
-        for storage in self.with_context(active_test=False).search([]):
+        alike = [("kind", "=", (told or {}).get("kind"))]
+        for storage in self.with_context(active_test=False).search(alike):
             try:
                 if storage._prepare_storage() == told:
                     return storage

@@ -63,6 +63,21 @@ class TestAlarm(BackupCase):
         self.assertEqual(alarm.message_ids.filtered("partner_ids"), told)
         self.assertIn("still full", alarm.sentence)
 
+    def test_who_is_told(self):
+        """Those whom the plan names, and nobody else; they have it to do until over."""
+        operator, contact = self.users["operator"], self.users["viewer"]
+        self.env["ir.config_parameter"].set_param("steward.contact_id", contact.id)
+        self.plan.told_ids = operator
+        self.backed_up(state="failed", error="The disk is full.")
+        alarm = self.alarm("failed")
+        told = alarm.message_ids.filtered("partner_ids")
+        self.assertEqual(told.partner_ids, operator.partner_id)
+        self.assertEqual(alarm.activity_ids.user_id, operator)
+        self.assertIn("disk is full", alarm.activity_ids.summary)
+        self.backed_up()
+        self.assertFalse(alarm.is_open)
+        self.assertFalse(alarm.activity_ids)
+
     def test_size(self):
         for _number in range(6):
             self.backed_up()

@@ -322,6 +322,21 @@ class TestBackup(BackupCase):
         self.assertEqual(backup.findings_text, sentence)
         self.assertTrue(backup.is_good)
 
+    def test_a_name_that_is_free(self):
+        """What is proposed replaces nothing."""
+        backup = self.backed_up()
+        there = [f"{backup.database}_{backup.moment:%Y%m%d_%H%M}"]
+        there.append(f"{there[0]}_2")
+        found = patch.object(
+            type(backup), "_database_exists", lambda _self, name: name in there
+        )
+        with found:
+            wizard = self.env["steward.backup.restoring"].create(
+                {"backup_id": backup.id}
+            )
+            self.assertEqual(wizard.target, f"{there[0]}_3")
+            self.assertFalse(wizard.exists)
+
     def test_restore_wizard(self):
         backup = self.backed_up()
         wizard = self.by("administrator", self.env["steward.backup.restoring"]).create(

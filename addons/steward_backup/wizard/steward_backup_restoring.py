@@ -1,3 +1,4 @@
+import itertools
 import re
 
 from odoo import api, fields, models
@@ -43,7 +44,10 @@ class StewardBackupRestoring(models.TransientModel):
             backup = wizard.backup_id
             if backup:
                 stamp = backup.moment.strftime("%Y%m%d_%H%M")
-                wizard.target = f"{backup.database[:40]}_{stamp}"
+                name = f"{backup.database[:40]}_{stamp}"
+                names = itertools.chain([name], (f"{name}_{n}" for n in range(2, 100)))
+                free = (n for n in names if not backup._database_exists(n))
+                wizard.target = next(free, False)
 
     @api.depends("target")
     def _compute_exists(self):

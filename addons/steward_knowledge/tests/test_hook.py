@@ -30,7 +30,7 @@ class TestHook(HttpCase):
     def make(self, user):
         action = self.source.with_user(user).action_new_hook()
         hook = self.env["steward.hook"].browse(action["res_id"])
-        return hook, hook.with_context(action["context"]).address
+        return hook, hook.with_context(**action["context"]).address
 
     def send(self, payload, address=None):
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
