@@ -112,6 +112,10 @@ class TestAccessMatrix(TransactionCase):
             version = prompts.create(parent)._current_version()
             links = {"prompt_id": version.prompt_id.id, "version_id": version.id}
             return {model._rec_name: name, **links}
+        if model._name == "steward.hook":
+            theirs = {"name": f"{name}-source", "kind": "push"}
+            source = self.env["steward.source"].create(theirs)
+            return values | {"kind": "documents", "source_id": source.id}
         source = model._fields.get("source_id")
         if source and source.required:  # its company is that of its source
             sources = self.env["steward.source"]
