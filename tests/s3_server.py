@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._cut()
         return self._answer(status, headers, data, short=how == "short")
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _do
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _do  # noqa: N815
 
     def _body(self):
         if self.headers.get("Expect", "").lower() == "100-continue":
@@ -125,6 +125,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(2)
 
 
+class _Front(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_arguments):
+        """A runner that was killed says no goodbye."""
+
+
 class S3Server:
     """moto, and a proxy before it that the runner talks to."""
 
@@ -135,8 +142,7 @@ class S3Server:
         self.inner = self.moto.get_host_and_port()[1]
         self.lock, self.faults, self.requests = threading.Lock(), [], []
         self.clock = 0.0  # seconds by which it is ahead
-        self.front = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self.front.daemon_threads = True
+        self.front = _Front(("127.0.0.1", 0), _Handler)
         self.front.proxy = self
         threading.Thread(target=self.front.serve_forever, daemon=True).start()
         self.behind.create_bucket(Bucket=BUCKET)

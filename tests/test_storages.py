@@ -15,6 +15,7 @@ from runners import World, end, tree
 from s3_server import BUCKET, KEYS, S3Server
 
 from steward_client.backup import s3
+from steward_client.runner import job, service
 from steward_client.runner.service import Runner
 
 
@@ -63,6 +64,18 @@ def same(world, target):
     assert tree(world.filestore / target) == tree(world.files)
 
 
+def quiet(monkeypatch):
+    """Collect the runner's warnings: they are what a test wants."""
+    told = []
+
+    def note(text, *values):
+        told.append(text % values)
+
+    for module in (job, service):
+        monkeypatch.setattr(module._logger, "warning", note)
+    return told
+
+
 # -- encryption ----------------------------------------------------------------------
 
 
@@ -103,7 +116,7 @@ def test_sums_need_no_key_and_reading_does(world):
 
 @pytest.mark.parametrize("how", ["another", "none", "gone", "nonsense"])
 def test_without_its_key(world, how):
-    """Nothing is restored, nothing is half there, and a sentence says what is missing."""
+    """Nothing is restored, nothing is half there, and a sentence says why."""
     key = a_key(world)
     name = world.backup(encryption={"key": key})
     before = world.listed()
@@ -240,7 +253,8 @@ def test_s3_probe(server, world, bucket):
         ({"prefix": "../other"}, "no folder in a bucket"),
     ],
 )
-def test_s3_settings(world, bucket, change, words):
+def test_s3_settings(world, bucket, change, words, monkeypatch):
+    quiet(monkeypatch)
     told = world.do("probe", storage=bucket | change)
     said = (told["result"] or {}).get("sentence") or told["error"]
     assert words in said
@@ -375,7 +389,7 @@ def test_s3_runner_dies(server, world, bucket, monkeypatch):
 
 def test_s3_is_away_when_it_has_to_go(server, world, bucket, monkeypatch):
     """Neither can it be taken away then; it is when the storage is there again."""
-    monkeypatch.setattr(s3, "TRIES", 2)
+    told = quiet(monkeypatch)
 
     def later(request):
         return bool([r for r in server.requests if "filestore" in r.key])
@@ -390,3 +404,295 @@ def test_s3_is_away_when_it_has_to_go(server, world, bucket, monkeypatch):
     Runner(world.config).run(once=True)
     assert server.objects() == {}
     assert world.listed()
+    assert any("waits to be taken away" in line for line in told)
+
+
+# -- restic --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(world):
+    return {
+        "kind": "restic",
+        "repository": str(world.storage / "repository"),
+        "password": world.secret("restic", "a long " + "pass" * 4),
+    }
+
+
+def restic(world, told, *words, **env):
+    """What restic itself says of a repository."""
+    assert world.config.restic, "restic could not be fetched: see the set-up's words"
+    return subprocess.run(
+        [world.config.restic, *words],
+        env={
+            **{k: v for k, v in os.environ.items() if k in ("PATH", "HOME")},
+            "RESTIC_REPOSITORY": told["repository"],
+            "RESTIC_PASSWORD": (world.secrets / "restic").read_text().strip(),
+            **env,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def snapshots(world, told, **env):
+    found = json.loads(restic(world, told, "snapshots", "--json", **env))
+    return [dict(t.split("=", 1) for t in s["tags"]) for s in found]
+
+
+def test_restic(world, repository):
+    """Backed up twice, checked, restored, drilled, removed."""
+    world.attach("müller's file".encode())
+    (world.files / "checklist").mkdir()
+    (world.files / "checklist" / "ünusual, näme").write_text("x")
+    made = world.done("backup", storage=repository, engine="restic")
+    assert made["level"] == "written"
+    first = made["backup"]["path"]
+    second = world.done("backup", storage=repository)["backup"]
+    assert second["added_bytes"] < made["backup"]["added_bytes"] / 2
+    for level in ("checksummed", "readback"):
+        found = world.done("verify", storage=repository, path=first, level=level)
+        assert found["ok"], found
+    target = f"{world.database}_copy"
+    result = world.done(
+        "restore", storage=repository, path=first, target=target, neutralize=False
+    )
+    assert all(check["ok"] for check in result["checks"])
+    same(world, target)
+    result = world.done(
+        "prune", storage=repository, remove=[first], keep=[second["path"]]
+    )
+    assert result == {"removed": [first], "kept": [second["path"]]}
+    assert {s["part"] for s in snapshots(world, repository)} == {
+        *("dump", "filestore", "manifest")
+    }
+    assert world.done(
+        "verify", storage=repository, path=second["path"], level="readback"
+    )["ok"]
+    assert not list(world.config.scratch.iterdir())
+
+
+def test_restic_only_the_files(world, repository):
+    name = world.backup(storage=repository, kind="filestore")
+    found = world.done("verify", storage=repository, path=name, level="readback")
+    assert found["ok"]
+    row = world.do("restore", storage=repository, path=name, target="x_y")
+    assert "holds files only" in row["error"]
+
+
+def test_restic_export(world, repository):
+    name = world.backup(storage=repository)
+    result = world.done("export", storage=repository, path=name, to="shop.zip")
+    assert (world.storage / "shop.zip").stat().st_size == result["bytes"]
+
+
+def test_restic_probe(world, repository):
+    told = world.done("probe", storage=repository)
+    assert told["ok"], told
+    assert told["free_bytes"] > 0
+    assert snapshots(world, repository) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"repository": "/etc/restic"}, "in no folder that the runner may write to"),
+        ({"repository": "sftp:host:/x"}, "must be an absolute path"),
+        ({"repository": "rest:https://me:pw@host/"}, "must be an absolute path"),
+        ({"password": "file:none"}, "There is no secret none"),
+    ],
+)
+def test_restic_settings(world, repository, change, words):
+    row = world.do("probe", storage=repository | change)
+    assert words in ((row["result"] or {}).get("sentence") or row["error"])
+
+
+def test_restic_is_not_there(world, repository, monkeypatch):
+    config = world.configured(restic=world.folder / "no-restic")
+    row = world.do("backup", config, storage=repository)
+    assert (row["state"], row["detail"]) == ("failed", "refused")
+    assert "The runner finds no restic" in row["error"]
+
+
+def test_restic_with_another_password(world, repository):
+    name = world.backup(storage=repository)
+    world.secret("restic", "not the password")
+    for verb, arguments in (
+        ("verify", {"path": name, "level": "readback"}),
+        ("restore", {"path": name, "target": f"{world.database}_copy"}),
+        ("backup", {}),
+    ):
+        row = world.do(verb, storage=repository, **arguments)
+        assert (row["state"], row["detail"]) == ("failed", "key_missing"), row
+        assert "does not open the repository" in row["error"]
+        assert "not the password" not in json.dumps(row, default=str)
+    assert world.databases.comment(f"{world.database}_copy") is None
+
+
+def wrapped(world, script):
+    """restic, with something before or after it."""
+    path = world.folder / "restic"
+    path.write_text(f'#!/bin/sh\nreal="{world.config.restic}"\n{script}\n')
+    path.chmod(0o700)
+    return world.configured(restic=path)
+
+
+def test_restic_says_incomplete(world, repository):
+    """It made a snapshot all the same, without a file: that is no backup."""
+    config = wrapped(world, '"$real" "$@" || exit; [ "$1" != backup ] || exit 3')
+    row = world.do("backup", config, storage=repository)
+    assert row["state"] == "failed"
+    assert "could not read everything" in row["error"]
+    assert snapshots(world, repository) == []
+
+
+def test_restic_damaged(world, repository):
+    """One byte of the largest pack."""
+    for number in range(3):
+        world.attach(os.urandom(300_000) + bytes([number]))
+    name = world.backup(storage=repository)
+    packs = (world.storage / "repository" / "data").glob("*/*")
+    pack = max(packs, key=lambda path: path.stat().st_size)
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 2] ^= 1
+    pack.chmod(0o600)
+    pack.write_bytes(data)
+    for level in ("checksummed", "readback"):
+        found = world.done("verify", storage=repository, path=name, level=level)
+        assert not found["ok"], level
+    target = f"{world.database}_copy"
+    row = world.do(
+        "restore", storage=repository, path=name, target=target, neutralize=False
+    )
+    assert row["state"] == "failed"
+    assert world.databases.comment(target) is None
+
+
+def test_restic_swapped_snapshot(world, repository):
+    """A snapshot that somebody else put in its place is not what was signed."""
+    name = world.backup(storage=repository)
+    restic(world, repository, "tag", "--set", "part=manifest", "--tag", "part=dump")
+    found = world.do("verify", storage=repository, path=name, level="readback")
+    assert found["state"] == "failed" or not found["result"]["ok"]
+
+
+def test_restic_runner_dies(world, repository):
+    """In the middle of it: the next one begins anew, and there is one backup."""
+    config = wrapped(world, '[ "$1" != backup ] || sleep 1; exec "$real" "$@"')
+    uid = world.ask("backup", storage=repository)
+    process = world.start(config)
+    try:
+        world.until(lambda: world.reached(uid, "checksum", config), process)
+        time.sleep(1.5)
+    finally:
+        end(process)
+    world.work_off()
+    row = world.row(uid)
+    assert row["state"] == "done", row
+    names = {s["name"] for s in snapshots(world, repository)}
+    assert names == {row["result"]["backup"]["path"]}
+    assert world.done("verify", storage=repository, path=names.pop(), level="readback")[
+        "ok"
+    ]
+
+
+def test_restic_in_s3(server, world, bucket, repository):
+    """A repository in the bucket; a lost connection is restic's to bear."""
+    told = {
+        **repository,
+        "repository": f"s3:{server.endpoint}/{BUCKET}/restic",
+        "access_key": bucket["access_key"],
+        "secret_key": bucket["secret_key"],
+    }
+    server.fail("cut", lambda r: r.verb == "PUT" and "/data/" in f"/{r.key}", times=2)
+    name = world.backup(storage=told)
+    found = world.done("verify", storage=told, path=name, level="readback")
+    assert found["ok"], found
+    assert any(key.startswith("restic/data/") for key in server.objects())
+
+
+# -- the truth -----------------------------------------------------------------------
+
+CASES = [
+    *(
+        ("kill", place, phase)
+        for place in ("encrypted", "s3", "restic")
+        for phase in ("snapshot", "dump", "filestore", "checksum", "readback")
+    ),
+    *(
+        ("cancel", place, phase)
+        for place in ("s3", "restic")
+        for phase in ("dump", "checksum", "readback")
+    ),
+    *(("away", "s3", phase) for phase in ("dump", "filestore", "checksum", "readback")),
+]
+
+
+@pytest.mark.parametrize(("fault", "place", "phase"), CASES)
+def test_one_fault_and_the_list_tells_the_truth(
+    server, world, bucket, repository, place, phase, fault
+):
+    """What is told as done can be read to its end; of all else nothing is left."""
+    folder = {"kind": "folder", "path": str(world.storage)}
+    told = {"s3": bucket, "restic": repository}.get(place, folder)
+    more = {"encryption": {"key": a_key(world)}} if place != "restic" else {}
+    uid = world.ask("backup", storage=told, **more)
+    process = world.start()
+    try:
+        world.until(lambda: world.reached(uid, phase), process)
+        if fault == "kill":
+            end(process)
+        elif fault == "away":  # for as long as the runner lives
+            server.fail("cut", times=10**6)
+            end(process, signal.SIGTERM)
+        else:
+            world.sql("UPDATE steward_operation SET cancel_wanted = true")
+            world.until(lambda: world.row(uid)["state"] not in ("queued", "running"))
+    finally:
+        end(process, signal.SIGTERM)
+    server.heal()
+    world.sql("UPDATE steward_operation SET cancel_wanted = false")
+    world.work_off()
+    row = world.row(uid)
+    assert row["state"] in ("done", "cancelled", "failed"), row
+    done = [row["result"]["backup"]["path"]] if row["state"] == "done" else []
+    assert sorted(there(server, world, told)) == done, row
+    for name in done:
+        found = world.done("verify", storage=told, path=name, level="readback", **more)
+        assert found["ok"], found
+    assert server.uploads() == []
+    scratch = world.config.scratch
+    assert not scratch.exists() or not list(scratch.iterdir())
+
+
+def there(server, world, told):
+    """The backups of which anything is left in a storage, whole or not."""
+    if told["kind"] == "s3":
+        return {"/".join(key.split("/")[2:4]) for key in server.objects()}
+    if told["kind"] == "restic":
+        if not (world.storage / "repository" / "config").exists():
+            return set()
+        return {s["name"] for s in snapshots(world, told)}
+    return {str(p.relative_to(world.storage)) for p in world.storage.glob("*/*")}
+
+
+# -- room ----------------------------------------------------------------------------
+
+
+def test_no_room(world, monkeypatch):
+    """Neither begun nor half-done: what is needed is known before."""
+    from steward_client.backup import storage
+
+    monkeypatch.setattr(storage, "space_of", lambda _folder: (1000, 10**9))
+    row = world.do("backup")
+    assert row["state"] == "failed"
+    assert "no space left in the storage: 0.1 MB are free" in row["error"]
+    monkeypatch.undo()
+    size = world.done("backup")["backup"]["bytes"]
+    # from the second on the last one tells, which is smaller than the database
+    monkeypatch.setattr(storage, "space_of", lambda _folder: (size + 1, 10**9))
+    assert world.do("backup")["state"] == "done"
+    monkeypatch.setattr(storage, "space_of", lambda _folder: (size // 2, 10**9))
+    assert "no space left" in world.do("backup")["error"]
+    assert len(world.listed()) == 2

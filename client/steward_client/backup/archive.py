@@ -73,7 +73,9 @@ class Archive(Engine):
     def encryption(self) -> dict[str, Any] | None:  # type: ignore[override]
         """The fingerprint of the key, never the key."""
         key = self.keys.current
-        return key and {"cipher": CIPHER, "chunk": CHUNK, "key_id": key.id}
+        if key is None:
+            return None
+        return {"cipher": CIPHER, "chunk": CHUNK, "key_id": key.id}
 
     def scratch(self, name: str) -> dict[str, Any] | None:
         return self.storage.scratch(name)
@@ -167,5 +169,11 @@ class Archive(Engine):
                         member.read(total.update if total else None)
                     also(member.name, member.size, total.hexdigest() if total else "")
 
+    def sample(self, name: str, manifest: dict[str, Any], tick: Tick) -> str:  # noqa: ARG002
+        return ""
+
     def remove(self, name: str) -> None:
         self.storage.remove(name)
+
+    def compact(self, tick: Tick) -> None:
+        pass

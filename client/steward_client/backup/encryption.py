@@ -74,9 +74,7 @@ class Keys:
     :param read: the value that a reference leads to
     """
 
-    def __init__(
-        self, told: dict[str, Any] | None, read: Callable[[str], str]
-    ) -> None:
+    def __init__(self, told: dict[str, Any] | None, read: Callable[[str], str]) -> None:
         self._told, self._read = told or {}, read
 
     @cached_property
@@ -96,15 +94,11 @@ class Keys:
                 continue
             if key.id == key_id:
                 return key
-        raise KeyMissing(
-            " ".join(
-                [
-                    f"{name} was encrypted with the key {key_id}, which is not among"
-                    " those that are named: name it as one of the earlier keys.",
-                    *problems,
-                ]
-            )
+        sentence = (
+            f"{name} was encrypted with the key {key_id}, which is not among those that"
+            " are named: name it as one of the earlier keys."
         )
+        raise KeyMissing(" ".join([sentence, *problems]))
 
     def _references(self) -> Iterable[str]:
         if self._told.get("key"):

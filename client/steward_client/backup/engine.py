@@ -82,15 +82,16 @@ class Engine(ABC):
     def space(self) -> tuple[int, int] | None:
         """Free and total bytes of the storage; None where there is no telling."""
 
+    @abstractmethod
     def expect_key(self, manifest: dict[str, Any]) -> None:
         """Refuse a backup that could not be read for want of its key."""
 
+    @abstractmethod
     def sample(self, name: str, manifest: dict[str, Any], tick: Tick) -> str:
         """Look a new backup over where reading all of it back would take too long.
 
         :return: the level that this proves; empty: it has to be read back
         """
-        return ""
 
     @abstractmethod
     def checksum(self, name: str, manifest: dict[str, Any], tick: Tick) -> None:
@@ -124,5 +125,6 @@ class Engine(ABC):
     def remove(self, name: str) -> None:
         """Remove a backup."""
 
+    @abstractmethod
     def compact(self, tick: Tick) -> None:
         """Give back the room of what was removed, where that is a step of its own."""

@@ -81,6 +81,8 @@ def take_away(what: dict[str, Any], config: Config) -> None:
         seems complete, but of which it was told that there is none
     """
     place = open_place(what["storage"], config)
+    if isinstance(place, S3):
+        place.hurried = True
     if isinstance(place, S3 | Restic) and (
         what.get("whole") or not place.has(what["name"])
     ):

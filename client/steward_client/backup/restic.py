@@ -15,6 +15,7 @@ import selectors
 import shutil
 import subprocess
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -35,6 +36,8 @@ from .storage import NAME, backup_name, checked_name, checked_part, space_of
 HOST = "steward"  # the same whatever the machine is called: it finds what it had
 DUMP, FILES, MANIFEST = "dump", "filestore", "manifest"
 SAMPLE = "5%"  # of the repository's data that is read after each backup
+LOCKED = "--retry-lock=2m"  # until somebody else has done with the repository
+PATIENCE = 60.0  # seconds for a repository to answer
 _REMOTE = re.compile(r"(s3|rest):(https?://)?[A-Za-z0-9][^@\s]*")
 _PASSWORD = ("wrong password", "no key found", "password is empty")
 _AWAY = (
@@ -80,6 +83,7 @@ class Restic(Engine):
         self.local: Path | None = None
         self.repository = self._repository(str(told.get("repository") or ""))
         self._listed: list[dict[str, Any]] | None = None
+        self._there = False
 
     def _repository(self, told: str) -> str:
         if _REMOTE.fullmatch(told):
@@ -107,7 +111,7 @@ class Restic(Engine):
         if found is None:
             raise Refused(
                 "The runner finds no restic: install the package of that name, or say"
-                " in its settings where it is (restic = \"/usr/bin/restic\")."
+                ' in its settings where it is (restic = "/usr/bin/restic").'
             )
         return found
 
@@ -184,8 +188,7 @@ class Restic(Engine):
             return _NoRepository(f"There is no repository {self.repository}.")
         if code == 3:
             return Problem(
-                "restic could not read everything, so this is no whole backup:"
-                f" {words}"
+                f"restic could not read everything, so this is no whole backup: {words}"
             )
         if "already locked" in words:
             return Problem(
@@ -196,11 +199,29 @@ class Restic(Engine):
             return Unreachable(f"The repository does not answer: {words}")
         return Problem(f"restic {verb} ended with code {code}: {words}")
 
+    def _exists(self) -> bool:
+        """Is there a repository? Asked once, and not for as long as restic would."""
+        check, until = self.check, time.monotonic() + PATIENCE
+
+        def patient() -> None:
+            check()
+            if time.monotonic() > until:
+                raise Unreachable(f"The repository {self.repository} does not answer.")
+
+        if not self._there:
+            self.check = patient
+            try:
+                self._run("cat", "config", "--no-lock")
+                self._there = True
+            except _NoRepository:
+                return False
+            finally:
+                self.check = check
+        return True
+
     def _ready(self) -> None:
         """Make the repository if there is none; forget the locks of the dead."""
-        try:
-            self._run("cat", "config", "--no-lock")
-        except _NoRepository:
+        if not self._exists():
             self._run("init")
         self._run("unlock")
 
@@ -210,10 +231,9 @@ class Restic(Engine):
         """All of ours, the oldest first; each with `name` and `part`."""
         if self._listed is not None:
             return self._listed
-        try:
-            found = self._run("snapshots", "--json", "--no-lock", "--host", HOST)
-        except _NoRepository:
-            found = []
+        if not self._exists():
+            return []
+        found = self._run("snapshots", "--json", "--no-lock", "--host", HOST)
         listed = []
         for snapshot in found[-1] or [] if found else []:
             tags = dict(t.partition("=")[::2] for t in snapshot.get("tags") or [])
@@ -248,7 +268,7 @@ class Restic(Engine):
                 tick(0)
 
         self._run(
-            *("backup", "--json", "--host", HOST, "--tag", f"part={part}"),
+            *("backup", LOCKED, "--json", "--host", HOST, "--tag", f"part={part}"),
             *("--tag", f"name={quote(name)}"),
             # a link to a file is as good as the file
             *("--ignore-inode", "--ignore-ctime"),
@@ -259,8 +279,10 @@ class Restic(Engine):
         )
         self._listed = None
         found = self._find(name, part)
-        if not found or not summary or not found["id"].startswith(
-            str(summary.get("snapshot_id") or "?")
+        if (
+            not found
+            or not summary
+            or not found["id"].startswith(str(summary.get("snapshot_id") or "?"))
         ):
             raise Problem(f"restic made no snapshot of {name}.")
         return summary | {"id": found["id"], "tree": found["tree"]}
@@ -276,7 +298,10 @@ class Restic(Engine):
 
     @contextmanager
     def writing(
-        self, name: str, arguments: dict[str, Any], tick: Tick
+        self,
+        name: str,
+        arguments: dict[str, Any],  # noqa: ARG002
+        tick: Tick,
     ) -> Iterator[Writer]:
         self._ready()
         if self.has(name):
@@ -338,10 +363,9 @@ class Restic(Engine):
 
     def used(self) -> int:
         """The bytes that the repository takes."""
-        try:
-            found = self._run("stats", "--json", "--mode", "raw-data", "--no-lock")
-        except _NoRepository:
+        if not self._exists():
             return 0
+        found = self._run("stats", "--json", "--mode", "raw-data", "--no-lock")
         return int(found[-1].get("total_size", 0)) if found else 0
 
     def remark(self) -> str:
@@ -381,24 +405,32 @@ class Restic(Engine):
                 raise Corrupt(f"{part.path} is not what was written: its sum differs.")
             yield id_, found
 
-    def sample(self, name: str, manifest: dict[str, Any], tick: Tick) -> str:
+    def expect_key(self, manifest: dict[str, Any]) -> None:
+        """The password opened the repository, or there would be no manifest."""
+
+    def sample(self, name: str, manifest: dict[str, Any], tick: Tick) -> str:  # noqa: ARG002
         self._verify(manifest, f"--read-data-subset={SAMPLE}")
         return "written"
 
-    def checksum(self, name: str, manifest: dict[str, Any], tick: Tick) -> None:
+    def checksum(self, name: str, manifest: dict[str, Any], tick: Tick) -> None:  # noqa: ARG002
         self._verify(manifest, "--read-data")
 
     def _verify(self, manifest: dict[str, Any], how: str) -> None:
         list(self._parts(manifest))
         try:
-            self._run("check", how)
+            self._run("check", LOCKED, how)
         except (KeyMissing, Unreachable):
             raise
         except Problem as problem:
             raise Corrupt(f"The repository is damaged: {problem.sentence}") from None
 
     def unpack_dump(
-        self, name: str, manifest: dict[str, Any], to: Path, tick: Tick, only: str = ""
+        self,
+        name: str,  # noqa: ARG002
+        manifest: dict[str, Any],
+        to: Path,
+        tick: Tick,
+        only: str = "",
     ) -> int:
         total = 0
         for id_, _snapshot in self._parts(manifest, DUMP + "/"):
@@ -412,7 +444,7 @@ class Restic(Engine):
 
     def unpack_files(
         self,
-        name: str,
+        name: str,  # noqa: ARG002
         manifest: dict[str, Any],
         to: Path | None,
         tick: Tick,
@@ -488,16 +520,18 @@ class Restic(Engine):
         """Forget what there is of a backup, the sign of its wholeness first."""
         self._listed = None
         there = [s for s in self._snapshots() if s["name"] == name]
+        if there:
+            self._run("unlock")  # of a restic that died with its runner
         last = [s["id"] for s in there if s["part"] == MANIFEST]
         rest = [s["id"] for s in there if s["part"] != MANIFEST]
         for ids in (last, rest):
             if ids:
-                self._run("forget", *ids)
+                self._run("forget", LOCKED, *ids)
         self._listed = None
 
     def compact(self, tick: Tick) -> None:
-        with suppress(_NoRepository):
-            self._run("prune", "--json", told=lambda _message: tick(0))
+        if self._exists():
+            self._run("prune", LOCKED, told=lambda _message: tick(0))
 
 
 class _NoRepository(Problem):

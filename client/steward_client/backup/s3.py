@@ -25,7 +25,7 @@ from .storage import NAME, Draft, Storage, checked_name, checked_part
 
 PIECE = 8 * 1024 * 1024  # bytes that are held in memory and sent at a time
 GROWTH = 1000  # pieces after which they grow: there may be 10,000 of them
-TRIES = 8
+TRIES, FEW_TRIES = 8, 2
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds before the next try
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
 SKEW = 60.0  # seconds of difference that is told; from 900 on S3 refuses
@@ -65,14 +65,15 @@ class S3(Storage):
             raise Refused(f"{prefix} is no folder in a bucket.")
         self.prefix = f"{prefix}/" if prefix else ""
         self.skew: float | None = None
+        self.hurried = False  # somebody waits, and another time is as good
         self._secret = secret
 
     @cached_property
     def client(self) -> Any:
         """Boto's client: with our keys alone, and without tries of its own."""
         try:
-            import boto3
-            from botocore.config import Config
+            import boto3  # type: ignore[import-untyped]
+            from botocore.config import Config  # type: ignore[import-untyped]
         except ImportError:
             raise Refused(
                 "S3 needs more on the runner's machine:"
@@ -111,16 +112,17 @@ class S3(Storage):
 
     # -- asking ----------------------------------------------------------------
 
-    def ask(self, verb: str, *, tries: int = 0, **words: Any) -> Any:
+    def ask(self, verb: str, **words: Any) -> Any:
         """Call the service, again after what passes; a `Problem` for the rest."""
-        for number in range(1, (tries or TRIES) + 1):
+        tries = FEW_TRIES if self.hurried else TRIES
+        for number in range(1, tries + 1):
             try:
                 return getattr(self.client, verb)(Bucket=self.bucket, **words)
             except Problem:
                 raise
-            except Exception as error:  # whatever boto raises is told in our words
+            except Exception as error:  # noqa: BLE001 - boto's, told in our words
                 problem = self.problem(error)
-                if not isinstance(problem, Unreachable) or number == (tries or TRIES):
+                if not isinstance(problem, Unreachable) or number == tries:
                     raise problem from None
             self.pause(number)
         raise AssertionError("unreachable")
@@ -132,7 +134,7 @@ class S3(Storage):
 
     def problem(self, error: Exception) -> Problem:
         """What went wrong, in words for people; `Unreachable` if it may pass."""
-        from botocore import exceptions
+        from botocore import exceptions  # type: ignore[import-untyped]
         from urllib3.exceptions import HTTPError
 
         if isinstance(error, exceptions.ClientError):
@@ -228,18 +230,18 @@ class S3(Storage):
     def remove(self, name: str) -> None:
         self.erase(name)
 
-    def erase(self, name: str, tries: int = 0) -> None:
+    def erase(self, name: str) -> None:
         """Remove what there is of a backup, the sign of its wholeness first."""
-        self.ask("delete_object", Key=self.key(name, MANIFEST), tries=tries)
-        self.abort(name, tries)
+        self.ask("delete_object", Key=self.key(name, MANIFEST))
+        self.abort(name)
         for found in list(self.keys(self.key(name))):
-            self.ask("delete_object", Key=found["Key"], tries=tries)
+            self.ask("delete_object", Key=found["Key"])
 
-    def abort(self, name: str, tries: int = 0) -> None:
-        """Give up what was begun to be written: such pieces cost, and nobody sees them."""
+    def abort(self, name: str) -> None:
+        """Give up what was begun to be written: pieces that cost, and nobody sees."""
         words: dict[str, Any] = {"Prefix": self.key(name)}
         try:
-            page = self.ask("list_multipart_uploads", tries=tries, **words)
+            page = self.ask("list_multipart_uploads", **words)
         except Unreachable:
             raise
         except Problem:  # not every service tells
@@ -250,7 +252,6 @@ class S3(Storage):
                     "abort_multipart_upload",
                     Key=upload["Key"],
                     UploadId=upload["UploadId"],
-                    tries=tries,
                 )
 
     def space(self) -> tuple[int, int] | None:
@@ -297,11 +298,9 @@ class _Draft(Draft):
                 upload.write(self._last.getvalue())
 
     def discard(self) -> None:
-        wait, self.storage.wait = self.storage.wait, time.sleep
-        try:
-            self.storage.erase(self.name, tries=2)
-        finally:
-            self.storage.wait = wait
+        # also when told to stop; and if it fails, the journal knows of it
+        self.storage.wait, self.storage.hurried = time.sleep, True
+        self.storage.erase(self.name)
 
 
 class _Kept(io.BytesIO):
@@ -431,7 +430,7 @@ class _Reading(io.RawIOBase):
                 return len(data)
             except Problem:
                 raise
-            except Exception as error:  # whatever boto raises is told in our words
+            except Exception as error:  # noqa: BLE001 - boto's, told in our words
                 self._drop()
                 problem = self.storage.problem(error)
                 if not isinstance(problem, Unreachable) or number == TRIES:

@@ -136,7 +136,9 @@ class Job:
                 clean(what, self.config, self.server)
                 self.journal.write("gone", self.uuid, key=key)
             except Unreachable as problem:  # it stays in the journal, for another time
-                _logger.warning("%s waits to be taken away: %s", key, problem)
+                _logger.warning(
+                    "%s waits to be taken away: %s", what.get("name"), problem
+                )
             finally:
                 self._calm -= 1
 

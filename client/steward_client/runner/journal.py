@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 KEPT = 90 * 24 * 3600.0  # seconds for which the journal keeps all of it
 
 

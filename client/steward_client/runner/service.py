@@ -47,6 +47,7 @@ NUDGE = 5.0  # seconds until an Odoo that took nothing over is told again
 TRIES = 2  # how often an operation is begun that kills its runner
 LOOK_AGAIN = 10.0  # seconds after the database did not answer
 SWEEP = 300.0  # seconds between tries to take away what could not be reached
+GIVE_UP = 7 * 24 * 3600.0  # seconds after which it is left to people
 DAY = 24 * 3600.0  # seconds between compactions of the journal
 ALONE = 3.0  # seconds a killed runner's half-started program may hold its lock
 
@@ -347,7 +348,9 @@ class Runner:
                 try:
                     clean(what, self.config, self.server)
                 except Unreachable as problem:
-                    _logger.warning("%s waits to be taken away: %s", key, problem)
+                    _logger.warning(
+                        "%s waits to be taken away: %s", what.get("name"), problem
+                    )
                     continue
                 except Refused as problem:  # the settings are others now
                     _logger.warning("left where it is: %s", problem)
@@ -479,7 +482,7 @@ def archiver(command: str, library: str) -> str:
 
     >>> archiver("pgbackrest --stanza=main archive-push %p", "")
     'pgBackRest'
-    >>> archiver("envdir /etc/wal-g wal-g wal-push %p", ""), archiver("", "basic_archive")
+    >>> archiver("envdir /e wal-g wal-push %p", ""), archiver("", "basic_archive")
     ('WAL-G', 'basic_archive')
     >>> archiver("cp %p /mnt/%f", ""), archiver("(disabled)", "")
     ('archive_command', '')
@@ -499,7 +502,7 @@ def restic_version(config: Config) -> str | None:
     from ..backup.restic import program
 
     found = program(config)
-    return found and _restic_version(found)
+    return _restic_version(found) if found else None
 
 
 @lru_cache
