@@ -50,7 +50,7 @@ def test_a_secret_is_read(tmp_path, monkeypatch):
         ("file:/etc/hostname", "There is no secret /etc/hostname"),
         ("file:link", "There is no secret link"),
         ("file:empty", "is empty"),
-        ("file:folder", "is no file"),
+        ("file:folder", "Is a directory"),
         ("file:pipe", "is no file"),
         ("vault:a/b#c", "no secret that a runner can read"),
     ],

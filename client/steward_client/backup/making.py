@@ -32,7 +32,14 @@ def backup(
     """
     if wish is None:
         wish = job.arguments
-        job.plan(snapshot=4, dump=50, filestore=25, checksum=1, readback=20)
+        job.plan(
+            snapshot=4,
+            dump=50,
+            filestore=25,
+            checksum=0 if engine.stages else 1,
+            upload=60 if engine.stages else 0,
+            readback=20,
+        )
     name = backup_name(
         wish["database"],
         time.strftime("%Y%m%d-%H%M%S", time.gmtime(job.began)),
@@ -87,7 +94,7 @@ def _write(
         if held:
             job.step("filestore")
             manifest["filestore"] = _files(job, held, missing, writer)
-        job.step("checksum")
+        job.step("upload" if engine.stages else "checksum")
         written = writer.close()
         manifest |= {
             "parts": written.parts,

@@ -199,43 +199,39 @@ class Restic(Engine):
             return Unreachable(f"The repository does not answer: {words}")
         return Problem(f"restic {verb} ended with code {code}: {words}")
 
-    def _exists(self) -> bool:
-        """Is there a repository? Asked once, and not for as long as restic would."""
-        check, until = self.check, time.monotonic() + PATIENCE
-
-        def patient() -> None:
-            check()
-            if time.monotonic() > until:
-                raise Unreachable(f"The repository {self.repository} does not answer.")
-
-        if not self._there:
-            self.check = patient
-            try:
-                self._run("cat", "config", "--no-lock")
-                self._there = True
-            except _NoRepository:
-                return False
-            finally:
-                self.check = check
-        return True
-
     def _ready(self) -> None:
         """Make the repository if there is none; forget the locks of the dead."""
-        if not self._exists():
+        self._listed = None
+        self._snapshots()
+        if not self._there:
             self._run("init")
-        self._run("unlock")
+            self._there = True
+        self._unlock()
+
+    def _unlock(self) -> None:
+        """Remove locks whose restic died with its runner; others stay."""
+        locks = self.local and self.local / "locks"
+        if not locks or (locks.is_dir() and any(locks.iterdir())):
+            self._run("unlock")
 
     # -- snapshots -------------------------------------------------------------
 
     def _snapshots(self) -> list[dict[str, Any]]:
-        """All of ours, the oldest first; each with `name` and `part`."""
+        """All of ours, the oldest first; each with `name` and `part`.
+
+        Each call of restic takes half a second to derive its key: few are made.
+        """
         if self._listed is not None:
             return self._listed
-        if not self._exists():
-            return []
-        found = self._run("snapshots", "--json", "--no-lock", "--host", HOST)
+        found: list[Any] = []
+        with self._patience():
+            try:
+                found = self._run("snapshots", "--json", "--no-lock", "--host", HOST)
+                self._there = True
+            except _NoRepository:
+                self._there = False
         listed = []
-        for snapshot in found[-1] or [] if found else []:
+        for snapshot in (found[-1] if found else None) or []:
             tags = dict(t.partition("=")[::2] for t in snapshot.get("tags") or [])
             name = unquote(tags.get("name", ""))
             if NAME.fullmatch(name):
@@ -243,6 +239,36 @@ class Restic(Engine):
                 listed.append(snapshot | told)
         self._listed = sorted(listed, key=lambda s: str(s["time"]))
         return self._listed
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Give up sooner than restic, which tries for a quarter of an hour."""
+        check, until = self.check, time.monotonic() + PATIENCE
+
+        def patient() -> None:
+            check()
+            if time.monotonic() > until:
+                raise Unreachable(f"The repository {self.repository} does not answer.")
+
+        self.check = patient
+        try:
+            yield
+        finally:
+            self.check = check
+
+    def forget_list(self) -> None:
+        """Ask anew which snapshots there are: there is a new one."""
+        self._listed = None
+
+    def snapshot(self, name: str, part: str) -> dict[str, Any]:
+        """A snapshot that was just made."""
+        found = self._find(name, part)
+        if not found:
+            self.forget_list()
+            found = self._find(name, part)
+        if not found:
+            raise Problem(f"restic made no snapshot of {name}.")
+        return found
 
     def _find(self, name: str, part: str) -> dict[str, Any] | None:
         return next(
@@ -253,7 +279,7 @@ class Restic(Engine):
     def _save(
         self, name: str, part: str, folder: Path, tick: Tick | None = None
     ) -> dict[str, Any]:
-        """Make a snapshot of a folder's contents; restic's summary and its tree."""
+        """Make a snapshot of a folder's contents; restic's summary."""
         before = [
             s["id"]
             for s in self._snapshots()
@@ -277,15 +303,9 @@ class Restic(Engine):
             folder=folder,
             told=told,
         )
-        self._listed = None
-        found = self._find(name, part)
-        if (
-            not found
-            or not summary
-            or not found["id"].startswith(str(summary.get("snapshot_id") or "?"))
-        ):
+        if not summary.get("snapshot_id"):
             raise Problem(f"restic made no snapshot of {name}.")
-        return summary | {"id": found["id"], "tree": found["tree"]}
+        return summary
 
     # -- an engine -------------------------------------------------------------
 
@@ -363,7 +383,8 @@ class Restic(Engine):
 
     def used(self) -> int:
         """The bytes that the repository takes."""
-        if not self._exists():
+        self._snapshots()
+        if not self._there:
             return 0
         found = self._run("stats", "--json", "--mode", "raw-data", "--no-lock")
         return int(found[-1].get("total_size", 0)) if found else 0
@@ -381,7 +402,7 @@ class Restic(Engine):
         try:
             (folder / "probe").write_bytes(data)
             saved = self._save(name, "probe", folder)
-            with self._tar(saved["id"]) as tar:
+            with self._tar(saved["snapshot_id"]) as tar:
                 found = [
                     cast(IO[bytes], tar.extractfile(info)).read()
                     for info in tar
@@ -390,6 +411,7 @@ class Restic(Engine):
             return b"".join(found)
         finally:
             remove(folder)
+            self._listed = None
             self.erase(name)
 
     def _parts(
@@ -521,7 +543,7 @@ class Restic(Engine):
         self._listed = None
         there = [s for s in self._snapshots() if s["name"] == name]
         if there:
-            self._run("unlock")  # of a restic that died with its runner
+            self._unlock()
         last = [s["id"] for s in there if s["part"] == MANIFEST]
         rest = [s["id"] for s in there if s["part"] != MANIFEST]
         for ids in (last, rest):
@@ -530,7 +552,7 @@ class Restic(Engine):
         self._listed = None
 
     def compact(self, tick: Tick) -> None:
-        if self._exists():
+        if self._there:
             self._run("prune", LOCKED, told=lambda _message: tick(0))
 
 
@@ -559,17 +581,18 @@ class _Writer(Writer):
 
     def close(self) -> Written:
         dump = self._folder / DUMP
+        folders = {DUMP: dump if any(dump.iterdir()) else None, FILES: self._files}
+        saved = {
+            part: self._engine._save(self._name, part, folder, self._tick)
+            for part, folder in folders.items()
+            if folder
+        }
         written = Written()
-        for part, folder in (
-            (DUMP, dump if any(dump.iterdir()) else None),
-            (FILES, self._files),
-        ):
-            if folder is None:
-                continue
-            told = self._engine._save(self._name, part, folder, self._tick)
+        for part, told in saved.items():
+            snapshot = self._engine.snapshot(self._name, part)
             size = int(told.get("total_bytes_processed", 0))
-            row = {"path": f"{part}/{told['id']}", "bytes": size}
-            written.parts.append(row | {"sha256": told["tree"]})
+            row = {"path": f"{part}/{snapshot['id']}", "bytes": size}
+            written.parts.append(row | {"sha256": snapshot["tree"]})
             written.bytes += size
             written.added += int(
                 told.get("data_added_packed") or told.get("data_added", 0)
@@ -582,6 +605,7 @@ class _Writer(Writer):
         (folder / manifests.MANIFEST).write_bytes(manifest)
         (folder / manifests.SIGNATURE).write_text(signature + "\n")
         self._engine._save(self._name, MANIFEST, folder)
+        self._engine.forget_list()
 
 
 class _Pipe(io.RawIOBase):

@@ -13,7 +13,7 @@ from typing import Any
 from .config import Config
 from .journal import Journal
 from .postgres import Server
-from .problems import Interrupted, LostFence, Refused, Unreachable
+from .problems import Interrupted, LostFence, Problem, Refused, Unreachable
 from .processes import Program
 from .rows import Claim
 
@@ -123,9 +123,11 @@ class Job:
         key = f"{kind}:{sorted(what.items())}"
         what["kind"] = kind
         self.journal.write("making", self.uuid, key=key, what=what)
+        begun = True
         try:
             yield
-        except BaseException:
+        except BaseException as problem:
+            begun = not isinstance(problem, Refused)
             if doomed:
                 what["whole"] = True
                 self.journal.write("making", self.uuid, key=key, what=what)
@@ -135,10 +137,12 @@ class Job:
             try:
                 clean(what, self.config, self.server)
                 self.journal.write("gone", self.uuid, key=key)
-            except Unreachable as problem:  # it stays in the journal, for another time
-                _logger.warning(
-                    "%s waits to be taken away: %s", what.get("name"), problem
-                )
+            except Unreachable as problem:
+                if begun:  # it stays in the journal, for another time
+                    name = what.get("name")
+                    _logger.warning("%s waits to be taken away: %s", name, problem)
+                else:
+                    self.journal.write("gone", self.uuid, key=key)
             finally:
                 self._calm -= 1
 
@@ -195,7 +199,10 @@ def _clean_database(what: dict[str, Any], _config: Config, server: Server) -> No
 def _clean_remote(what: dict[str, Any], config: Config, _server: Server) -> None:
     from ..backup.opening import take_away
 
-    take_away(what, config)
+    try:
+        take_away(what, config)
+    except Problem as problem:  # whatever it is, it may be mended
+        raise Unreachable(problem.sentence) from None
 
 
 CLEANERS = {
