@@ -473,6 +473,29 @@ def test_restic(world, repository):
     assert not list(world.config.scratch.iterdir())
 
 
+def test_restic_knows_what_it_has(world, repository):
+    """What did not change is not read again; what was damaged is told each time."""
+    damaged = world.attach(b"this is what it was")
+    (world.files / damaged).write_bytes(b"this is what it is!")
+    told = [world.done("backup", storage=repository)["backup"] for _number in range(2)]
+    for backup in told:
+        assert "1 files are not what their names say" in " ".join(backup["findings"])
+    late = world.attach(b"and this one comes later")
+    (world.files / late).write_bytes(b"and it was damaged at once")
+    other = next(
+        path
+        for path in world.files.rglob("*")
+        if path.is_file() and path.name not in (damaged[3:], late[3:])
+    )
+    other.write_bytes(other.read_bytes()[:-1] + b"!")
+    result = world.done("backup", storage=repository)["backup"]
+    assert "3 files are not what their names say" in " ".join(result["findings"])
+    found = world.done(
+        "verify", storage=repository, path=result["path"], level="readback"
+    )
+    assert found["ok"], found
+
+
 def test_restic_only_the_files(world, repository):
     name = world.backup(storage=repository, kind="filestore")
     found = world.done("verify", storage=repository, path=name, level="readback")

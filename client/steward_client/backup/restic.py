@@ -7,6 +7,7 @@ SHA-256 over all that is in it, so its signature covers every byte.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, cast
@@ -230,6 +232,7 @@ class Restic(Engine):
                 self._there = True
             except _NoRepository:
                 self._there = False
+        self._sealed: dict[str, str] = {}
         listed = []
         for snapshot in (found[-1] if found else None) or []:
             tags = dict(t.partition("=")[::2] for t in snapshot.get("tags") or [])
@@ -256,15 +259,11 @@ class Restic(Engine):
         finally:
             self.check = check
 
-    def forget_list(self) -> None:
-        """Ask anew which snapshots there are: there is a new one."""
-        self._listed = None
-
     def snapshot(self, name: str, part: str) -> dict[str, Any]:
         """A snapshot that was just made."""
         found = self._find(name, part)
         if not found:
-            self.forget_list()
+            self._listed = None
             found = self._find(name, part)
         if not found:
             raise Problem(f"restic made no snapshot of {name}.")
@@ -306,6 +305,36 @@ class Restic(Engine):
         if not summary.get("snapshot_id"):
             raise Problem(f"restic made no snapshot of {name}.")
         return summary
+
+    def known(self, name: str) -> set[int]:
+        """Marks of the files that the last backup has, and whose sums were right."""
+        ours = [
+            s
+            for s in self._snapshots()
+            if s["name"].split("/")[0] == name.split("/")[0]
+        ]
+        last = next((s for s in reversed(ours) if s["part"] == FILES), None)
+        if not last or not self.has(last["name"]):
+            return set()
+        try:
+            manifest = self.manifest(last["name"])
+            list(self._parts(manifest, FILES + "/"))
+        except Problem:
+            return set()
+        told = manifest["filestore"]
+        changed = set(told["changed"])
+        if told["changed_count"] > len(changed):
+            return set()
+        found: set[int] = set()
+
+        def take(node: dict[str, Any]) -> None:
+            if node.get("type") == "file":
+                path = str(node["path"]).lstrip("/")
+                if path not in changed:
+                    found.add(_mark(path, node.get("size", 0), _moment(node["mtime"])))
+
+        self._run("ls", "--json", "--no-lock", last["id"], told=take)
+        return found
 
     # -- an engine -------------------------------------------------------------
 
@@ -363,20 +392,23 @@ class Restic(Engine):
         return manifest
 
     def digest(self, name: str) -> str:
-        return manifests.digest(self, name)
+        known = self._sealed.get(name)
+        return known or manifests.digest(self, name)
+
+    def sealed(self, name: str, id_: str, manifest: bytes) -> None:
+        """There is another backup, with such a manifest."""
+        self._sealed[name] = hashlib.sha256(manifest).hexdigest()
+        listed = {"id": id_, "name": name, "part": MANIFEST, "time": "9999"}
+        self._listed = [*self._snapshots(), listed]
 
     def estimate(self, database: str) -> int | None:
         """What the last one added: what did not change takes no room."""
         folder = backup_name(database, "", "").split("/")[0]
-        names = [
-            s["name"]
-            for s in self._snapshots()
-            if s["part"] == MANIFEST and s["name"].split("/")[0] == folder
-        ]
-        for name in names[-1:]:
-            with suppress(Corrupt, Refused):
-                return int(self.manifest(name).get("added", 0))
-        return None
+        ours = [s for s in self._snapshots() if s["name"].split("/")[0] == folder]
+        last = next((s["name"] for s in reversed(ours) if s["part"] == MANIFEST), None)
+        if last is None:
+            return None
+        return sum(_added(s.get("summary") or {}) for s in ours if s["name"] == last)
 
     def space(self) -> tuple[int, int] | None:
         return space_of(self.local) if self.local else None
@@ -567,12 +599,18 @@ class _Writer(Writer):
         self._engine, self._name, self._folder = engine, name, folder
         self._tick = tick
         self._files: Path | None = None
+        self._known: set[int] | None = None
 
     def dumped(self, path: Path) -> None:
         path.rename(self._folder / DUMP / path.name)
 
     def add(self, name: str, path: Path, also: Callable[[bytes], object]) -> bool:
         self._files = Path(str(path)[: -len(name) - 1])
+        if self._known is None:
+            self._known = self._engine.known(self._name)
+        status = path.stat()
+        if _mark(name, status.st_size, status.st_mtime_ns) in self._known:
+            return False  # restic will not read it either
         with open_regular(path) as file:
             while data := file.read(CHUNK):
                 also(data)
@@ -594,9 +632,7 @@ class _Writer(Writer):
             row = {"path": f"{part}/{snapshot['id']}", "bytes": size}
             written.parts.append(row | {"sha256": snapshot["tree"]})
             written.bytes += size
-            written.added += int(
-                told.get("data_added_packed") or told.get("data_added", 0)
-            )
+            written.added += _added(told)
         return written
 
     def seal(self, manifest: bytes, signature: str) -> None:
@@ -604,8 +640,8 @@ class _Writer(Writer):
         folder.mkdir(mode=0o700)
         (folder / manifests.MANIFEST).write_bytes(manifest)
         (folder / manifests.SIGNATURE).write_text(signature + "\n")
-        self._engine._save(self._name, MANIFEST, folder)
-        self._engine.forget_list()
+        saved = self._engine._save(self._name, MANIFEST, folder)
+        self._engine.sealed(self._name, str(saved["snapshot_id"]), manifest)
 
 
 class _Pipe(io.RawIOBase):
@@ -628,6 +664,28 @@ class _Pipe(io.RawIOBase):
         if self._tick:
             self._tick(len(data))
         return len(data)
+
+
+def _mark(name: str, size: int, moment: int) -> int:
+    """A file as it is, in few bytes: there may be a million."""
+    return hash((name, size, moment))
+
+
+def _moment(text: str) -> int:
+    """Nanoseconds since 1970.
+
+    >>> _moment("1970-01-01T01:00:01.5+01:00"), _moment("1970-01-01T00:00:02Z")
+    (1500000000, 2000000000)
+    """
+    match = re.fullmatch(r"([^.Z+]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", text)
+    if not match:
+        return -1
+    seconds = int(datetime.fromisoformat(match[1] + match[3]).timestamp())
+    return seconds * 10**9 + int((match[2] or "0").ljust(9, "0")[:9])
+
+
+def _added(summary: dict[str, Any]) -> int:
+    return int(summary.get("data_added_packed") or summary.get("data_added", 0))
 
 
 def _on() -> None:
