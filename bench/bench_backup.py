@@ -25,6 +25,7 @@ from runners import World
 BIG = os.environ.get("STEWARD_BENCH_BIG", "") not in ("", "0")
 DATABASE, FILES = (2000, 1000) if BIG else (300, 150)  # megabytes
 ROUNDS = 3
+SCANS = 1000  # megabytes of files for restic
 MOST = 150.0  # megabytes of memory
 
 
@@ -112,7 +113,7 @@ def restic(settings: Settings, databases: Databases, folder: Path) -> list[Row]:
     world = World(settings, databases, folder)
     try:
         world.make()
-        attach(world, range(FILES * 2))
+        attach(world, range(SCANS))
         storage = {
             "kind": "restic",
             "repository": str(world.storage / "repository"),
@@ -125,12 +126,12 @@ def restic(settings: Settings, databases: Databases, folder: Path) -> list[Row]:
             return time.perf_counter() - began, made["added_bytes"]
 
         first, first_bytes = backup()
-        attach(world, range(FILES * 2, FILES * 2 + FILES // 50))
+        attach(world, range(SCANS, SCANS + SCANS // 100))
         second, second_bytes = backup()
     finally:
         world.gone()
     time_share, byte_share = second / first, second_bytes / first_bytes
-    name = f"restic, {FILES * 2} MB of files, 1 % new:"
+    name = f"restic, {SCANS} MB of files, 1 % new:"
     return [
         Row(
             *(f"{name} second backup", second, "s", first, time_share),

@@ -29,7 +29,7 @@ class Key:
     """One key; it is known by its fingerprint and never shown.
 
     >>> Key(b"0" * 32).id
-    '4beceba7fd06cd2c'
+    'c818cd179395a685'
     """
 
     def __init__(self, secret: bytes) -> None:
