@@ -25,6 +25,7 @@ from runners import World
 BIG = os.environ.get("STEWARD_BENCH_BIG", "") not in ("", "0")
 DATABASE, FILES = (2000, 1000) if BIG else (300, 150)  # megabytes
 ROUNDS = 3
+SCANS = 1000  # megabytes of files for restic
 MOST = 150.0  # megabytes of memory
 
 
@@ -98,6 +99,49 @@ def beside_pg_dump(world: World, folder: Path) -> Row:
     ratio = value / baseline
     name = f"backup of {DATABASE} MB + {FILES} MB beside pg_dump -j2"
     return Row(name, value, "s", baseline, ratio, "<= 1.1 x pg_dump", ratio <= 1.1)
+
+
+def attach(world: World, numbers: range) -> None:
+    """Files of a megabyte of which half is noise, as scans and pictures are."""
+    for number in numbers:
+        text = (f"page {number} of a text that repeats " * 16000).encode()[: 2**19]
+        world.attach(os.urandom(2**19) + text, row=False)
+
+
+def restic(settings: Settings, databases: Databases, folder: Path) -> list[Row]:
+    """The second backup to a repository, after a hundredth of the files changed."""
+    world = World(settings, databases, folder)
+    try:
+        world.make()
+        attach(world, range(SCANS))
+        storage = {
+            "kind": "restic",
+            "repository": str(world.storage / "repository"),
+            "password": world.secret("password", "of the bench"),
+        }
+
+        def backup() -> tuple[float, float]:
+            began = time.perf_counter()
+            made = world.done("backup", storage=storage)["backup"]
+            return time.perf_counter() - began, made["added_bytes"]
+
+        first, first_bytes = backup()
+        attach(world, range(SCANS, SCANS + SCANS // 100))
+        second, second_bytes = backup()
+    finally:
+        world.gone()
+    time_share, byte_share = second / first, second_bytes / first_bytes
+    name = f"restic, {SCANS} MB of files, 1 % new:"
+    return [
+        Row(
+            *(f"{name} second backup", second, "s", first, time_share),
+            *("<= 30 % of the first", time_share <= 0.3),
+        ),
+        Row(
+            *(f"{name} second adds", second_bytes / 1e6, "MB", first_bytes / 1e6),
+            *(byte_share, "<= 5 % of the first", byte_share <= 0.05),
+        ),
+    ]
 
 
 def memory(world: World) -> list[Row]:
@@ -193,6 +237,8 @@ def main() -> None:
             rows += memory(world)
         finally:
             world.gone()
+        (folder / "restic").mkdir()
+        rows += restic(settings, databases, folder / "restic")
         (folder / "suite").mkdir()
         rows += suite(settings, databases, folder / "suite")
     report("backup", rows)

@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg2
 import psycopg2.extras
 
+from house import restic
 from house.settings import ROOT, site_packages
 
 CLIENT = ROOT / "client"
@@ -92,7 +93,8 @@ class World:
         self.filestore = filestore or folder / "filestore"
         self.storage = folder / "backups"
         self.work = folder / "work"
-        for path in (self.filestore, self.storage):
+        self.secrets = folder / "secrets"
+        for path in (self.filestore, self.storage, self.secrets):
             path.mkdir(exist_ok=True)
         self.odoo = (str(settings.odoo),) if database else ()
         self.config = self.configured()
@@ -125,6 +127,8 @@ class World:
             "nice": 0,
             "poll": 0.2,
             "name": name,
+            "restic": restic.program(self.settings),
+            "secrets": (self.secrets,),
             **more,
         }
         return Config(path=folder / f"{name}.toml", **values)
@@ -132,9 +136,10 @@ class World:
     def write(self, config):
         """The file that such settings are read from."""
         names = ("dsn", "work", "filestore", "key_file", "signing_key_file", "pg_bin")
-        names += ("template", "name", "odoo_conf")
+        names += ("template", "name", "odoo_conf", "restic")
         told = {n: str(getattr(config, n)) for n in names if getattr(config, n)}
         told |= {"storages": [str(p) for p in config.storages]}
+        told |= {"secrets": [str(p) for p in config.secrets]}
         told |= {"odoo": list(config.odoo), "nice": 0, "poll": config.poll}
         told |= {"lease": config.lease, "jobs": config.jobs}
         lines = [f"{key} = {json.dumps(value)}\n" for key, value in told.items()]
@@ -203,6 +208,11 @@ class World:
             with contextlib.suppress(psycopg2.Error):
                 self.databases.sql(f'ALTER DATABASE "{name}" IS_TEMPLATE false')
             self.databases.drop(name)
+
+    def secret(self, name, value):
+        """A file that a reference leads to."""
+        (self.secrets / name).write_text(value + "\n")
+        return f"file:{name}"
 
     # -- operations ------------------------------------------------------------
 

@@ -528,7 +528,7 @@ def runner_of_the_composition(files: Files) -> list[str]:
     needed = files.client["project"]["optional-dependencies"]["runner"]
     pinned = {re.split("[=<>]", row)[0] for row in files.requirements.splitlines()}
     wanted = {re.split("[=<>]", row)[0] for row in needed}
-    wanted.discard("psycopg2-binary")  # Odoo brings its own
+    wanted -= {"psycopg2-binary", "cryptography"}  # Odoo brings its own
     found += [f"the image has no {need}" for need in wanted - pinned]
     return found
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from house import commands, environment, files, source
+from house import commands, environment, files, restic, source
 from house.cluster import Cluster, Server, named
 from house.console import Problem
 from house.settings import MIN_FREE, Settings
@@ -101,10 +101,11 @@ def set_up(settings: Settings, layers: tuple[str, ...]) -> None:
     inherited = environment.ensure(settings)
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(2) as pool:  # one waits for PyPI, one for the archive
+    with ThreadPoolExecutor(3) as pool:  # one waits for PyPI, two for the archive
         tasks = [
             pool.submit(source.ensure, settings, inherited),
             pool.submit(environment.install, settings, *layers),
+            pool.submit(restic.ensure, settings),
         ]
         try:
             problems = [task.exception() for task in tasks]

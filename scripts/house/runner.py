@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from house import files
+from house import files, restic
 from house.cluster import Cluster
 from house.console import Problem, step
 from house.databases import Databases
@@ -21,7 +21,7 @@ def start(
     Its keys stay in the data folder: the same runner comes back to the same database.
     """
     home = settings.data / "runner"
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (home / "secrets").mkdir(parents=True, exist_ok=True, mode=0o700)
     config = home / "runner.toml"
     files.write(config, _settings(settings, databases, home), 0o600)
     command = [settings.python, "-m", "steward_client", "runner"]
@@ -73,7 +73,10 @@ def _settings(settings: Settings, databases: Databases, home: Path) -> str:
         "odoo": [str(settings.odoo)],
         "odoo_conf": str(databases.conf),
         "template": server.template,
+        "secrets": [str(home / "secrets")],
     }
+    if found := restic.program(settings):
+        values["restic"] = str(found)
     if settings.server is None:
         values["pg_bin"] = str(Cluster(settings, "main", durable=True).binaries)
     # text and lists of texts are written alike in TOML and JSON

@@ -7,6 +7,8 @@ UPDATE steward_backup_plan
        next_drill = NULL,
        key_id = NULL;
 
+DELETE FROM steward_backup_plan_old_key_rel;
+
 -- no storage can be reached: there is no address, no key, and it is archived
 UPDATE steward_storage
    SET active = false,

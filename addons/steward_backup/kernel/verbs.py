@@ -13,6 +13,8 @@ LEVELS = ("written", "checksummed", "readback", "restored")  # each proves more
 VERIFY_LEVELS = ("checksummed", "readback")
 
 DATABASE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,62}$"
+# a place that restic can reach; who may is told by secrets, not by the address
+REPOSITORY = r"^(/[^\x00]*|(s3|rest):(https?://)?[A-Za-z0-9][^@\s]*)$"
 
 _text: Schema = {"type": "string", "minLength": 1, "maxLength": 1024}
 _name: Schema = {"type": "string", "pattern": DATABASE_NAME}
@@ -53,12 +55,28 @@ STORAGE: Schema = {
             },
         ),
         _object(
-            {"kind": {"const": "restic"}, "repository": _text, "password": _reference},
+            {
+                "kind": {"const": "restic"},
+                "repository": _text | {"pattern": REPOSITORY},
+                "password": _reference,
+            },
             {"access_key": _reference, "secret_key": _reference},
         ),
     ]
 }
-ENCRYPTION: Schema = {"oneOf": [{"type": "null"}, _object({"key": _reference}, {})]}
+_references: Schema = {
+    "type": "array",
+    "items": _reference,
+    "minItems": 1,
+    "maxItems": 100,
+}
+# what is written has one key; what is read may have been written with an earlier one
+ENCRYPTION: Schema = {
+    "oneOf": [{"type": "null"}, _object({"key": _reference}, {"keys": _references})]
+}
+DECRYPTION: Schema = {
+    "oneOf": [*ENCRYPTION["oneOf"], _object({"keys": _references}, {})]
+}
 
 VERBS: dict[str, Schema] = {
     "backup": _object(
@@ -79,7 +97,7 @@ VERBS: dict[str, Schema] = {
     ),
     "verify": _object(
         {"storage": STORAGE, "path": _path, "level": {"enum": list(VERIFY_LEVELS)}},
-        {"encryption": ENCRYPTION},
+        {"encryption": DECRYPTION},
     ),
     "restore": _object(
         {
@@ -92,12 +110,12 @@ VERBS: dict[str, Schema] = {
         {
             "confirmed_name": _name,
             "safety": {"oneOf": [{"type": "null"}, STORAGE]},
-            "encryption": ENCRYPTION,
+            "encryption": DECRYPTION,
         },
     ),
     "drill": _object(
         {"storage": STORAGE, "path": _path, "keep": {"type": "boolean"}},
-        {"encryption": ENCRYPTION},
+        {"encryption": DECRYPTION},
     ),
     "prune": _object(
         {
@@ -108,7 +126,7 @@ VERBS: dict[str, Schema] = {
         {},
     ),
     "export": _object(
-        {"storage": STORAGE, "path": _path, "to": _path}, {"encryption": ENCRYPTION}
+        {"storage": STORAGE, "path": _path, "to": _path}, {"encryption": DECRYPTION}
     ),
     "probe": _object({"storage": STORAGE}, {}),
 }

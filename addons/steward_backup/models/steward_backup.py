@@ -45,6 +45,7 @@ class StewardBackup(models.Model):
         *("verified_at", "verify_ok", "findings", "path", "manifest_sha256", "bytes"),
         *("database_bytes", "filestore_bytes", "filestore_files", "parts"),
         *("odoo_version", "pg_version", "modules_count", "key_id", "is_encrypted"),
+        *("added_bytes", "encryption_key"),
         *("error", "pruned_at", "user_id", "verify_error", "export_path"),
     )
 
@@ -123,6 +124,12 @@ class StewardBackup(models.Model):
     )
     manifest_sha256 = fields.Char("Manifest (SHA-256)", readonly=True)
     bytes = fields.Float("Size", readonly=True, aggregator="sum")
+    added_bytes = fields.Float(
+        "New in the storage",
+        readonly=True,
+        aggregator="sum",
+        help="What it added: restic keeps once what did not change.",
+    )
     database_bytes = fields.Float("Database's size", readonly=True, aggregator=None)
     filestore_bytes = fields.Float("Files' size", readonly=True, aggregator=None)
     filestore_files = fields.Integer("Files", readonly=True, aggregator=None)
@@ -132,6 +139,12 @@ class StewardBackup(models.Model):
     modules_count = fields.Integer("Apps and modules", readonly=True, aggregator=None)
     key_id = fields.Char("Signed with key", readonly=True)
     is_encrypted = fields.Boolean("Encrypted", readonly=True)
+    encryption_key = fields.Char(
+        "Encrypted with key",
+        readonly=True,
+        help="The key's fingerprint, by which the runner finds it among those that the"
+        " plan names.",
+    )
 
     drill_ids = fields.One2many("steward.drill", "backup_id", readonly=True)
     age = fields.Char(compute="_compute_age")
@@ -301,6 +314,7 @@ class StewardBackup(models.Model):
             "path": told["path"],
             "manifest_sha256": told.get("manifest_sha256"),
             "bytes": told.get("bytes") or 0,
+            "added_bytes": told.get("added_bytes") or told.get("bytes") or 0,
             "database_bytes": told.get("database_bytes") or 0,
             "filestore_bytes": told.get("filestore_bytes") or 0,
             "filestore_files": told.get("filestore_files") or 0,
@@ -313,6 +327,10 @@ class StewardBackup(models.Model):
             "findings": told.get("findings") or False,
             "error": False,
         }
+        if "encryption" in told:  # what was asked for is no proof that it was done
+            encryption = told["encryption"] or {}
+            values["is_encrypted"] = bool(encryption)
+            values["encryption_key"] = encryption.get("key_id")
         return values | ({"duration": told["duration"]} if told.get("duration") else {})
 
     @api.model
@@ -524,7 +542,7 @@ class StewardBackup(models.Model):
         # sudo: steward.backup - where it is, for the runner
         backup = self.sudo()
         told = {"storage": backup.storage_id._prepare_storage(), "path": backup.path}
-        encryption = backup.plan_id._encryption() if backup.plan_id else None
+        encryption = backup.plan_id._decryption() if backup.plan_id else None
         if encryption:
             told["encryption"] = encryption
         return told | arguments
@@ -618,7 +636,8 @@ class StewardBackup(models.Model):
 
         :param days: at most 366
         :return: ``{"days": [ISO dates of the user's calendar], "rows": [{"name",
-            "marks": [{"id", "day", "time", "look", "level"?, "size", "title"}]}]}``
+            "marks": [{"id", "day", "time", "look", "level"?, "size", "title"}]}],
+            "pitr": a sentence on who keeps PostgreSQL's log, or ""}``
         """
         self.check_access("read")
         days = max(1, min(int(days), 366))
@@ -634,6 +653,7 @@ class StewardBackup(models.Model):
                 rows.setdefault(key, []).append(backup._timeline_mark(at))
         several = len({database for database, _storage in rows}) > 1
         return {
+            "pitr": self.env["steward.runner"]._pitr_sentence(),
             "days": [str(first + timedelta(days=day)) for day in range(days)],
             "rows": [
                 {

@@ -285,6 +285,25 @@ class StewardBackupAlarm(models.Model):
             )
 
     def _key_alarms(self, plan):
+        for backup in self._latest(plan):
+            if backup.operation_id.detail == "key_missing":
+                yield self._alarm(
+                    "key",
+                    f"backup {plan.id} {backup.storage_id.id} {backup.database}",
+                    self.env._(
+                        "The runner lacks a key of %(plan)s: %(why)s",
+                        plan=plan.name,
+                        why=backup.operation_id.error,
+                    ),
+                    self.env._(
+                        "Put the key back where the secret says, on the runner's"
+                        " machine. A copy of it belongs to where no backup is."
+                    ),
+                    backup.operation_id.ended_at,
+                    plan_id=plan,
+                    storage_id=backup.storage_id,
+                    backup_id=backup,
+                )
         key = plan.key_id
         if key and (not key.active or key.scheme not in ("env", "file")):
             yield self._alarm(
@@ -299,6 +318,23 @@ class StewardBackupAlarm(models.Model):
                 self.env._("Name a secret of the kind env: or file: that is in use."),
                 plan_id=plan,
             )
+
+    @api.model
+    def _latest(self, plan):
+        """The last backup to each storage with which something was tried."""
+        backups = self.env["steward.backup"]
+        for storage in plan.storage_ids.filtered("active"):
+            for database in plan._databases():
+                backups += backups.search(
+                    [
+                        ("plan_id", "=", plan.id),
+                        ("storage_id", "=", storage.id),
+                        ("database", "=", database),
+                        ("state", "not in", ["queued", "running"]),
+                    ],
+                    limit=1,
+                )
+        return backups
 
     def _outcome_alarms(self, last):
         if last.state == "done":
@@ -439,7 +475,7 @@ class StewardBackupAlarm(models.Model):
             recent = self.env["steward.backup"].search(
                 [("storage_id", "=", storage.id), ("is_there", "=", True)], limit=5
             )
-            needed = ROOM_FOR * max(recent.mapped("bytes"), default=0)
+            needed = ROOM_FOR * max(recent.mapped("added_bytes"), default=0)
             if free < needed or health.disk_status(int(free), int(total)) != health.OK:
                 yield self._alarm(
                     "storage",

@@ -86,6 +86,14 @@ class StewardBackupPlan(models.Model):
         help="Where the key is kept, on the runner's machine. Who loses it loses the"
         " backups. Empty: they are not encrypted (restic always does).",
     )
+    old_key_ids = fields.Many2many(
+        "steward.secret",
+        "steward_backup_plan_old_key_rel",
+        string="Earlier keys",
+        groups="steward.group_administrator",
+        help="Keys with which older backups were encrypted. They are needed to read"
+        " them, for as long as these are kept.",
+    )
     is_encrypted = fields.Boolean("Encrypted", compute="_compute_is_encrypted")
     jobs = fields.Integer(
         "Parallel parts",
@@ -270,9 +278,9 @@ class StewardBackupPlan(models.Model):
             if plan.active and not plan.storage_ids:
                 raise ValidationError(self.env._("Say where backups are kept."))
 
-    @api.constrains("key_id")
+    @api.constrains("key_id", "old_key_ids")
     def _check_key(self):
-        self.key_id._check_runner_can_read()
+        (self.key_id | self.old_key_ids)._check_runner_can_read()
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_with_backups(self):
@@ -282,6 +290,14 @@ class StewardBackupPlan(models.Model):
             raise Refused(
                 self.env._("A plan with backups is not deleted. Archive it instead.")
             )
+
+    def write(self, vals):
+        """A key that is replaced stays among the earlier ones: backups need it."""
+        if "key_id" in vals:
+            for plan in self.filtered("key_id"):
+                if plan.key_id.id != vals["key_id"]:
+                    plan.old_key_ids |= plan.key_id
+        return super().write(vals)
 
     # -- plan's calendar --------------------------------------------------
 
@@ -314,6 +330,15 @@ class StewardBackupPlan(models.Model):
         # sudo: steward.backup.plan - who may back up need not know where the key is
         key = self.sudo().key_id
         return {"key": key._get_runner_reference()} if key else None
+
+    def _decryption(self):
+        """The references of all keys with which this plan's backups may be read."""
+        # sudo: steward.backup.plan - as above
+        old = self.sudo().old_key_ids
+        told = self._encryption() or {}
+        if old:
+            told["keys"] = [key._get_runner_reference() for key in old]
+        return told or None
 
     def _databases(self):
         self.ensure_one()

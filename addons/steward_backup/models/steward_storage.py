@@ -1,7 +1,12 @@
+import re
+
 from odoo import api, fields, models
 from odoo.addons.steward.exceptions import Invalid, Refused
 from odoo.addons.steward.kernel import health
 from odoo.exceptions import AccessError, ValidationError
+from odoo.tools import format_datetime
+
+from ..kernel.verbs import REPOSITORY
 
 KINDS = [
     ("folder", "Folder"),
@@ -43,7 +48,7 @@ class StewardStorage(models.Model):
     _description = "Backup Storage"
     _order = "sequence, id"
     _steward_own_fields = (
-        *("operation_id", "free_bytes", "total_bytes", "last_test_at"),
+        *("operation_id", "free_bytes", "total_bytes", "found_bytes", "last_test_at"),
         *("last_test_ok", "last_test_message"),
     )
 
@@ -85,6 +90,13 @@ class StewardStorage(models.Model):
 
     free_bytes = fields.Float("Free", readonly=True, copy=False, aggregator=None)
     total_bytes = fields.Float("Size", readonly=True, copy=False, aggregator=None)
+    found_bytes = fields.Float(
+        "Found there",
+        readonly=True,
+        copy=False,
+        aggregator=None,
+        help="What the last test found, whoever put it there.",
+    )
     last_test_at = fields.Datetime("Last tested", readonly=True, copy=False)
     last_test_ok = fields.Boolean("Works", readonly=True, copy=False)
     last_test_message = fields.Char("Result", readonly=True, copy=False)
@@ -108,6 +120,11 @@ class StewardStorage(models.Model):
         }
         for storage in self:
             storage.backup_count, storage.used_bytes = found.get(storage, (0, 0.0))
+
+    pitr = fields.Char("Between backups", compute="_compute_pitr")
+
+    def _compute_pitr(self):
+        self.pitr = self.env["steward.runner"]._pitr_sentence()
 
     @api.depends("free_bytes", "total_bytes")
     def _compute_room(self):
@@ -141,6 +158,18 @@ class StewardStorage(models.Model):
                     self.env._("A folder is absolute, without “..”: /srv/backups.")
                 )
 
+    @api.constrains("repository")
+    def _check_repository(self):
+        for storage in self.filtered("repository"):
+            if not re.match(REPOSITORY, storage.repository):
+                raise ValidationError(
+                    self.env._(
+                        "A repository is an absolute path, s3:https://host/bucket or"
+                        " rest:https://host/path. Name and password are secrets, not"
+                        " part of the address."
+                    )
+                )
+
     @api.constrains("access_key_id", "secret_key_id", "password_id")
     def _check_references(self):
         secrets = self.access_key_id | self.secret_key_id | self.password_id
@@ -168,6 +197,7 @@ class StewardStorage(models.Model):
                     ),
                     "free_bytes": 0,
                     "total_bytes": 0,
+                    "found_bytes": 0,
                 }
             )
         return done
@@ -280,6 +310,7 @@ class StewardStorage(models.Model):
                 "last_test_message": message,
                 "free_bytes": found.get("free_bytes") or 0,
                 "total_bytes": found.get("total_bytes") or 0,
+                "found_bytes": found.get("used_bytes") or 0,
             }
         )
         self.env["steward.backup.alarm"]._look()
@@ -299,6 +330,40 @@ class StewardStorage(models.Model):
             "domain": [("storage_id", "=", self.id)],
             "context": {},
         }
+
+
+class StewardRunner(models.Model):
+    _inherit = "steward.runner"
+
+    @api.model
+    def _pitr_sentence(self):
+        """Who keeps PostgreSQL's log of changes; empty where nobody does."""
+        # sudo: steward.runner - what it found of the server
+        told = (self.sudo()._alive()[:1].facts or {}).get("pitr") or {}
+        if not told.get("tool"):
+            return ""
+        if not told.get("archived_at"):
+            return self.env._(
+                "%(tool)s is to keep PostgreSQL's log, but has not kept any of it yet.",
+                tool=told["tool"],
+            )
+        when = format_datetime(
+            self.env,
+            fields.Datetime.to_datetime(told["archived_at"]),
+            dt_format="short",
+        )
+        if told.get("failing"):
+            return self.env._(
+                "%(tool)s keeps PostgreSQL's log, but has failed since %(when)s.",
+                tool=told["tool"],
+                when=when,
+            )
+        return self.env._(
+            "%(tool)s also keeps PostgreSQL's log, last at %(when)s: any moment between"
+            " its backups can be restored with it.",
+            tool=told["tool"],
+            when=when,
+        )
 
 
 class StewardSecret(models.Model):

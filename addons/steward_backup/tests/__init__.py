@@ -5,3 +5,4 @@ from . import test_kernel_retention
 from . import test_kernel_schedule
 from . import test_kernel_verbs
 from . import test_screens
+from . import test_storage_kinds

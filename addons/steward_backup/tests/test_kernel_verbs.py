@@ -4,6 +4,11 @@ from odoo.tests import BaseCase
 from ..kernel.verbs import LEVELS, VERBS, proves_more
 
 FOLDER = {"kind": "folder", "path": "/srv/backups"}
+RESTIC = {
+    "kind": "restic",
+    "repository": "s3:https://s3.example.com/backups",
+    "password": "file:restic",
+}
 SOUND = {
     "backup": {
         "database": "shop",
@@ -12,7 +17,12 @@ SOUND = {
         "engine": "archive",
         "encryption": {"key": "file:/run/secrets/backup"},
     },
-    "verify": {"storage": FOLDER, "path": "shop/1", "level": "readback"},
+    "verify": {
+        "storage": RESTIC,
+        "path": "shop/1",
+        "level": "readback",
+        "encryption": {"keys": ["env:OLD", "file:older"]},
+    },
     "restore": {
         "storage": FOLDER,
         "path": "shop/1",
@@ -52,6 +62,9 @@ class TestVerbs(BaseCase):
             ("backup", {"encryption": {"key": "hunter2"}}),
             ("backup", {"storage": {"kind": "folder", "path": "/srv/../etc"}}),
             ("backup", {"command": "rm"}),
+            ("backup", {"encryption": {"keys": ["env:OLD"]}}),
+            ("backup", {"storage": RESTIC | {"repository": "rest:http://a:b@c/"}}),
+            ("verify", {"encryption": {"keys": []}}),
             ("restore", {"target": "-d"}),
             ("verify", {"path": "../../etc"}),
             ("verify", {"level": "believed"}),

@@ -20,6 +20,7 @@ class Written:
 
     parts: list[dict[str, Any]] = field(default_factory=list)
     bytes: int = 0
+    added: int = 0  # that the storage did not have yet; 0: as many as were written
 
 
 class Writer(ABC):
@@ -45,6 +46,9 @@ class Writer(ABC):
 class Engine(ABC):
     """One way of keeping backups in a storage."""
 
+    encryption: dict[str, Any] | None = None  # of what is written, for the manifest
+    stages = False  # the whole dump lies on the disk before it is taken
+
     @abstractmethod
     def scratch(self, name: str) -> dict[str, Any] | None:
         """What the journal must know to take an unfinished backup away."""
@@ -69,6 +73,25 @@ class Engine(ABC):
     @abstractmethod
     def digest(self, name: str) -> str:
         """The SHA-256 of its manifest."""
+
+    @abstractmethod
+    def estimate(self, database: str) -> int | None:
+        """About how many bytes the next backup takes; None if there was none."""
+
+    @abstractmethod
+    def space(self) -> tuple[int, int] | None:
+        """Free and total bytes of the storage; None where there is no telling."""
+
+    @abstractmethod
+    def expect_key(self, manifest: dict[str, Any]) -> None:
+        """Refuse a backup that could not be read for want of its key."""
+
+    @abstractmethod
+    def sample(self, name: str, manifest: dict[str, Any], tick: Tick) -> str:
+        """Look a new backup over where reading all of it back would take too long.
+
+        :return: the level that this proves; empty: it has to be read back
+        """
 
     @abstractmethod
     def checksum(self, name: str, manifest: dict[str, Any], tick: Tick) -> None:
@@ -101,3 +124,7 @@ class Engine(ABC):
     @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a backup."""
+
+    @abstractmethod
+    def compact(self, tick: Tick) -> None:
+        """Give back the room of what was removed, where that is a step of its own."""

@@ -16,7 +16,7 @@ from .checking import read_back
 from .engine import Engine, Writer
 from .manifest import FORMAT, SigningKey, encode
 from .source import Source
-from .storage import backup_name
+from .storage import backup_name, space_of
 
 _FINISHED = re.compile(r"pg_dump: finished item (\d+) ")
 _TROUBLE = re.compile(r"pg_dump: (warning|error):|^WARNING:")
@@ -32,7 +32,14 @@ def backup(
     """
     if wish is None:
         wish = job.arguments
-        job.plan(snapshot=4, dump=50, filestore=25, checksum=1, readback=20)
+        job.plan(
+            snapshot=4,
+            dump=50,
+            filestore=25,
+            checksum=0 if engine.stages else 1,
+            upload=60 if engine.stages else 0,
+            readback=20,
+        )
     name = backup_name(
         wish["database"],
         time.strftime("%Y%m%d-%H%M%S", time.gmtime(job.began)),
@@ -40,7 +47,7 @@ def backup(
     )
     with ExitStack() as stack:
         if scratch := engine.scratch(name):
-            stack.enter_context(job.making(**scratch))
+            stack.enter_context(job.making(**scratch, doomed=True))
         manifest = _write(job, engine, key, name, wish)
         return _proven(job, engine, name, manifest)
 
@@ -63,7 +70,7 @@ def _write(
             "uuid": job.uuid,
             "name": name,
             "kind": kind,
-            "engine": wish.get("engine") or "archive",
+            "engine": "restic" if engine.stages else "archive",
             "label": wish.get("label") or "",
             "plan_uuid": wish.get("plan_uuid") or "",
             "started_at": _utc(job.began),
@@ -72,11 +79,12 @@ def _write(
             "contents": None,
             "dump": None,
             "filestore": None,
-            "encryption": None,
+            "encryption": engine.encryption,
             "key_id": key.id,
             "tools": {"pg_dump": job.server.tools_version, "runner": job.config.name},
         }
-        manifest["database"]["bytes"] = job.server.size(database)
+        size = manifest["database"]["bytes"] = job.server.size(database)
+        _expect_room(job, engine, database, size if kind != "filestore" else 0)
         missing = _second_pass(job, source, held) if held else []
         writer = enter(engine.writing(name, wish, lambda _bytes: job.check()))
         if kind != "filestore":
@@ -86,11 +94,12 @@ def _write(
         if held:
             job.step("filestore")
             manifest["filestore"] = _files(job, held, missing, writer)
-        job.step("checksum")
+        job.step("upload" if engine.stages else "checksum")
         written = writer.close()
         manifest |= {
             "parts": written.parts,
             "bytes": written.bytes,
+            "added": written.added or written.bytes,
             "findings": job.findings,
             "ended_at": _utc(time.time()),
         }
@@ -102,15 +111,39 @@ def _write(
     return manifest
 
 
+def _expect_room(job: Job, engine: Engine, database: str, size: int) -> None:
+    """Refuse to begin what would not fit: a full disk hurts others as well.
+
+    :param size: of the database, or 0 if it is not dumped
+    """
+    estimate = engine.estimate(database)
+    wanted = size if estimate is None else estimate
+    places = [("in the storage", engine.space(), wanted)]
+    if engine.stages:
+        places.append(("in the runner's work folder", space_of(job.config.work), size))
+    for where, space, needed in places:
+        if space and space[0] < needed:
+            raise Problem(
+                f"There is no space left {where}: {_megabytes(space[0])} are free, and"
+                f" about {_megabytes(needed)} are needed. Make room, then try again."
+            )
+
+
+def _megabytes(size: int) -> str:
+    return f"{max(0.1, size / 1_000_000):.1f} MB"
+
+
 def _proven(
     job: Job, engine: Engine, name: str, manifest: dict[str, Any]
 ) -> dict[str, Any]:
     """Read a new backup back; one that is not what was written is taken away."""
-    level = "readback"
     try:
         job.step("readback")
-        if found := read_back(job, engine, name, manifest):
-            raise Problem(f"The backup could not be read back: {found[0]}")
+        level = engine.sample(name, manifest, lambda _bytes: job.check())
+        if not level:
+            level = "readback"
+            if found := read_back(job, engine, name, manifest):
+                raise Problem(f"The backup could not be read back: {found[0]}")
     except HandedBack:
         level = "written"  # it is whole; begun anew, there would be two
     except BaseException:
@@ -130,6 +163,8 @@ def result(
             "path": name,
             "manifest_sha256": engine.digest(name),
             "bytes": manifest["bytes"],
+            "added_bytes": manifest.get("added", manifest["bytes"]),
+            "encryption": manifest["encryption"],
             "database_bytes": manifest["database"]["bytes"],
             "filestore_bytes": files.get("bytes", 0),
             "filestore_files": files.get("files", 0),

@@ -7,16 +7,24 @@ import hmac
 import json
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 from ..runner.problems import Corrupt, Foreign, Refused, TooNew
 from .packing import Part
-from .storage import Storage, checked_part
+from .storage import checked_part
 
 FORMAT = 1
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+CIPHERS = ("AES-256-GCM", "restic")
 LIMIT = 64 * 1024 * 1024  # bytes of a manifest
 _NEEDED = {"format", "uuid", "kind", "database", "parts", "key_id", "filestore"}
+
+
+class Holder(Protocol):
+    """What manifests are read from."""
+
+    def open(self, name: str, part: str) -> IO[bytes]:
+        """Read a part of a backup."""
 
 
 class SigningKey:
@@ -65,7 +73,7 @@ def encode(manifest: dict[str, Any]) -> bytes:
 
 
 def read(
-    storage: Storage, name: str, key: SigningKey, *, foreign: bool = False
+    storage: Holder, name: str, key: SigningKey, *, foreign: bool = False
 ) -> dict[str, Any]:
     """The manifest of a backup, if it is what this runner signed.
 
@@ -97,12 +105,15 @@ def read(
             raise Corrupt(
                 f"The manifest of {name} was changed: its signature is wrong."
             )
-    if manifest["encryption"] is not None:
-        raise Refused(f"{name} is encrypted, which this runner cannot read.")
+    encryption = manifest["encryption"]
+    if encryption is not None and encryption.get("cipher") not in CIPHERS:
+        raise TooNew(
+            f"{name} is encrypted in a way that this runner does not know: update it."
+        )
     return manifest
 
 
-def _contents(storage: Storage, name: str, part: str) -> bytes:
+def _contents(storage: Holder, name: str, part: str) -> bytes:
     with storage.open(name, part) as file:
         data = file.read(LIMIT + 1)
     if len(data) > LIMIT:
@@ -110,7 +121,7 @@ def _contents(storage: Storage, name: str, part: str) -> bytes:
     return data
 
 
-def digest(storage: Storage, name: str) -> str:
+def digest(storage: Holder, name: str) -> str:
     """The sum by which Odoo knows the manifest."""
     return hashlib.sha256(_contents(storage, name, MANIFEST)).hexdigest()
 

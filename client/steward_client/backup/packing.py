@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 import zstandard
 
 from ..runner.problems import Corrupt, Problem
+from .encryption import Encrypting
 from .storage import Draft, checked_part
 
 CHUNK = 1024 * 1024
@@ -62,6 +63,7 @@ class Packer:
 
     :param prefix: the folder of the parts
     :param tick: called with the bytes just read; raises when the work has to stop
+    :param seal: what encrypts on the way into a part, given its sink and its name
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Packer:
         level: int = LEVEL,
         threads: int = 1,
         part_size: int = PART_SIZE,
+        seal: Callable[[Any, str], Encrypting] | None = None,
     ) -> None:
         self.draft, self.prefix, self.tick = draft, prefix, tick
         self.level, self.threads, self.part_size = level, threads, part_size
@@ -82,6 +85,7 @@ class Packer:
         self._out: Any = None
         self._sink: _Hashing | None = None
         self._file: IO[bytes] | None = None
+        self._seal, self._sealing = seal, cast(Encrypting | None, None)
 
     def add(
         self, name: str, path: Path, also: Callable[[bytes], object] | None = None
@@ -148,7 +152,10 @@ class Packer:
         settings = zstandard.ZstdCompressor(
             level=self.level, threads=self.threads, write_checksum=True
         )
-        self._out = settings.stream_writer(self._sink, closefd=False)  # type: ignore[arg-type]
+        sink: Any = self._sink
+        if self._seal:
+            sink = self._sealing = self._seal(sink, name)
+        self._out = settings.stream_writer(sink, closefd=False)
         self.parts.append(Part(name, 0, ""))
         self._room = self.part_size
 
@@ -157,10 +164,12 @@ class Packer:
             return
         self._out.write(b"\0" * BLOCK * 2)
         self._out.close()
+        if self._sealing:
+            self._sealing.finish()
         self._file.close()
         self.parts[-1].bytes = self._sink.bytes
         self.parts[-1].sha256 = self._sink.hash.hexdigest()
-        self._out = self._sink = self._file = None
+        self._out = self._sink = self._file = self._sealing = None
 
     def close(self) -> list[Part]:
         """End the last part; the parts that were written."""
@@ -305,11 +314,17 @@ def _zeros(also: Callable[[bytes], object] | None, count: int) -> None:
         count -= min(len(zeros), count)
 
 
-def unpack(reader: Hashed) -> Iterator[Member]:
-    """The files of a part; when the last one was taken, the part proved whole."""
+def unpack(
+    reader: Hashed, opened: Callable[[Hashed], io.RawIOBase] | None = None
+) -> Iterator[Member]:
+    """The files of a part; when the last one was taken, the part proved whole.
+
+    :param opened: what decrypts it
+    """
     settings = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW)
     try:
-        stream = settings.stream_reader(cast(IO[bytes], reader), closefd=False)
+        source = cast(IO[bytes], opened(reader) if opened else reader)
+        stream = settings.stream_reader(source, closefd=False)
         with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as tar:
             while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # it keeps all it saw

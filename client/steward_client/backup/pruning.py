@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Protocol
 
 from ..runner.job import Job
 from ..runner.problems import Problem, Refused
 from .engine import Engine
-from .storage import Storage, backup_name, checked_name, drafting
+from .storage import backup_name, checked_name
 
 
 def prune(job: Job, engine: Engine) -> dict[str, Any]:
@@ -31,30 +31,47 @@ def prune(job: Job, engine: Engine) -> dict[str, Any]:
                 stack.enter_context(job.making(**scratch))
             engine.remove(name)
         removed.append(name)
-        job.advance(number / len(remove))
+        job.advance(0.9 * number / len(remove))
+    engine.compact(lambda _bytes: job.check())
     return {"removed": removed, "kept": sorted(n for n in keep if engine.has(n))}
 
 
-def probe(job: Job, storage: Storage) -> dict[str, Any]:
+class Place(Protocol):
+    """What can be tried out."""
+
+    def scratch(self, name: str) -> dict[str, Any] | None:
+        """See `Storage.scratch`."""
+
+    def echo(self, name: str, data: bytes) -> bytes:
+        """See `Storage.echo`."""
+
+    def space(self) -> tuple[int, int] | None:
+        """See `Storage.space`."""
+
+    def used(self) -> int:
+        """See `Storage.used`."""
+
+    def remark(self) -> str:
+        """See `Storage.remark`."""
+
+
+def probe(job: Job, place: Place) -> dict[str, Any]:
     """Write, read back and remove something small; tell what space there is."""
     job.plan(upload=1)
     job.step("upload")
     name = backup_name(".probe", "20000101-000000", job.short)
-    told: dict[str, Any] = {"ok": True}
     text = secrets.token_bytes(64)
     try:
-        with job.making(**storage.scratch(name)), drafting(storage, name) as draft:
-            with draft.open("probe") as file:
-                file.write(text)
-            draft.commit()
-        try:
-            with storage.open(name, "probe") as file:
-                if file.read() != text:
-                    raise Problem("The storage does not give back what it was given.")
-        finally:
-            storage.remove(name)
+        with ExitStack() as stack:
+            if scratch := place.scratch(name):
+                stack.enter_context(job.making(**scratch, doomed=True))
+            if place.echo(name, text) != text:
+                raise Problem("The storage does not give back what it was given.")
+        told: dict[str, Any] = {"ok": True, "used_bytes": place.used()}
+        if remark := place.remark():
+            told["sentence"] = remark
     except (Problem, OSError) as error:
         told = {"ok": False, "sentence": getattr(error, "sentence", str(error))}
-    if space := storage.space():
+    if space := place.space():
         told["free_bytes"], told["total_bytes"] = space
     return told

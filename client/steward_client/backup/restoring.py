@@ -93,6 +93,7 @@ def restore(
     manifest = engine.manifest(wish["path"], foreign=bool(wish.get("foreign")))
     expect_readable(job, manifest)
     _find_other_series(job, manifest)
+    engine.expect_key(manifest)  # before a safety backup is made in vain
     replaced = _expect_allowed(job, target)
     result: dict[str, Any] = {"database": target, "level": "restored"}
     job.plan(fetch=10, restore=55, filestore=15, compare=8, neutralize=4, swap=1)

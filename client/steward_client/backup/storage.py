@@ -11,14 +11,14 @@ import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
 from ..runner.job import remove
 from ..runner.journal import sync_folder
-from ..runner.problems import Corrupt, Problem, Refused
+from ..runner.problems import Corrupt, Problem, Refused, Unreachable
 
 PART = ".part"  # a backup that is being written, or that nobody finished
 NAME = re.compile(r"[^/\0]{1,200}/\d{8}-\d{6}-[0-9a-f]{8}")
@@ -64,6 +64,14 @@ def checked_part(name: str) -> str:
     if any(p in ("", ".", "..") for p in pieces) or "\0" in name or "\\" in name:
         raise Corrupt(f"{name!r} is no name of a part.")
     return name
+
+
+def space_of(folder: Path) -> tuple[int, int]:
+    """Free and total bytes where a folder is, or will be."""
+    while not folder.exists():
+        folder = folder.parent
+    usage = shutil.disk_usage(folder)
+    return usage.free, usage.total
 
 
 class Draft(ABC):
@@ -116,6 +124,26 @@ class Storage(ABC):
     @abstractmethod
     def space(self) -> tuple[int, int] | None:
         """Free and total bytes; None where there is no telling."""
+
+    @abstractmethod
+    def used(self) -> int:
+        """The bytes of all that is kept there."""
+
+    def remark(self) -> str:
+        """What a person should know of it, though it works."""
+        return ""
+
+    def echo(self, name: str, data: bytes) -> bytes:
+        """Write something small, read it back, remove it."""
+        with drafting(self, name) as draft:
+            with draft.open("probe") as file:
+                file.write(data)
+            draft.commit()
+        try:
+            with self.open(name, "probe") as file:
+                return file.read()
+        finally:
+            self.remove(name)
 
 
 class _Durable:
@@ -241,19 +269,15 @@ class Folder(Storage):
         remove(doomed)
 
     def space(self) -> tuple[int, int] | None:
-        folder = self.root
-        while not folder.exists():
-            folder = folder.parent
-        usage = shutil.disk_usage(folder)
-        return usage.free, usage.total
+        return space_of(self.root)
 
-
-def open_storage(told: dict[str, Any], roots: Iterable[Path]) -> Storage:
-    """The storage that an operation's arguments name."""
-    kind = told.get("kind")
-    if kind == "folder" and set(told) <= {"kind", "path"}:
-        return Folder(str(told.get("path") or ""), roots)
-    raise Refused(f"This runner cannot use such a storage: {kind}.")
+    def used(self) -> int:
+        return sum(
+            path.lstat().st_size
+            for name in self.names()
+            for path in (self.root / name).rglob("*")
+            if path.is_file()
+        )
 
 
 @contextmanager
@@ -263,5 +287,6 @@ def drafting(storage: Storage, name: str) -> Iterator[Draft]:
     try:
         yield draft
     except BaseException:
-        draft.discard()
+        with suppress(Unreachable):  # the journal knows of it: it is tried again
+            draft.discard()
         raise

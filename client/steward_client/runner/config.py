@@ -42,6 +42,7 @@ class Config:
     template: str = "template0"  # of new databases; one that has the extensions
     odoo: tuple[str, ...] = ()
     odoo_conf: Path | None = None
+    restic: Path | None = None  # the program, else what is found
     secrets: tuple[Path, ...] = ()  # folders whose files may be named as secrets
     jobs: int = 2
     nice: int = 10
@@ -63,7 +64,7 @@ class Config:
 _LISTS = ("storages", "odoo", "secrets")
 _PATHS = (
     *("work", "filestore", "key_file", "signing_key_file", "pg_bin", "odoo_conf"),
-    *("storages", "secrets"),
+    *("storages", "secrets", "restic"),
 )
 
 

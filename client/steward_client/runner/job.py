@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +13,11 @@ from typing import Any
 from .config import Config
 from .journal import Journal
 from .postgres import Server
-from .problems import Interrupted, LostFence, Refused
+from .problems import Interrupted, LostFence, Problem, Refused, Unreachable
 from .processes import Program
 from .rows import Claim
+
+_logger = logging.getLogger(__name__)
 
 
 class Job:
@@ -111,21 +114,35 @@ class Job:
     # -- what it makes on the way ----------------------------------------------
 
     @contextmanager
-    def making(self, kind: str, **what: Any) -> Iterator[None]:
+    def making(self, kind: str, *, doomed: bool = False, **what: Any) -> Iterator[None]:
         """Take away what is made within, also if it is the next runner that does.
 
         :param kind: one of `CLEANERS`
+        :param doomed: whether also what is whole has to go when this fails
         """
         key = f"{kind}:{sorted(what.items())}"
         what["kind"] = kind
         self.journal.write("making", self.uuid, key=key, what=what)
+        begun = True
         try:
             yield
+        except BaseException as problem:
+            begun = not isinstance(problem, Refused)
+            if doomed:
+                what["whole"] = True
+                self.journal.write("making", self.uuid, key=key, what=what)
+            raise
         finally:
             self._calm += 1  # also when the work was told to stop
             try:
                 clean(what, self.config, self.server)
                 self.journal.write("gone", self.uuid, key=key)
+            except Unreachable as problem:
+                if begun:  # it stays in the journal, for another time
+                    name = what.get("name")
+                    _logger.warning("%s waits to be taken away: %s", name, problem)
+                else:
+                    self.journal.write("gone", self.uuid, key=key)
             finally:
                 self._calm -= 1
 
@@ -179,7 +196,21 @@ def _clean_database(what: dict[str, Any], _config: Config, server: Server) -> No
     server.drop(what["name"])
 
 
-CLEANERS = {"folder": _clean_folder, "database": _clean_database}
+def _clean_remote(what: dict[str, Any], config: Config, _server: Server) -> None:
+    from ..backup.opening import take_away
+
+    try:
+        take_away(what, config)
+    except Problem as problem:  # whatever it is, it may be mended
+        raise Unreachable(problem.sentence) from None
+
+
+CLEANERS = {
+    "folder": _clean_folder,
+    "database": _clean_database,
+    "s3": _clean_remote,
+    "restic": _clean_remote,
+}
 
 
 def _utc(seconds: float) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+KEPT = 90 * 24 * 3600.0  # seconds for which the journal keeps all of it
 
 
 @dataclass
@@ -24,11 +27,24 @@ class Entry:
     claims: int = 0  # that did not end in order
     open: bool = False  # claimed, and nothing said of it since
     at: float = 0.0
+    ended: float = 0.0
     steps: list[str] = field(default_factory=list)
     scratch: dict[str, dict[str, Any]] = field(default_factory=dict)
     intents: dict[str, dict[str, Any]] = field(default_factory=dict)
     outcome: dict[str, Any] | None = None  # state, result, error, detail
     told: bool = False  # the row has the outcome
+    compact: bool = False
+
+    def brief(self) -> Iterator[dict[str, Any]]:
+        """The lines that are kept of it: how it ended, without the evidence."""
+        outcome: dict[str, Any] = {**(self.outcome or {}), "steps": []}
+        if isinstance(outcome.get("result"), dict):
+            outcome["result"] = {
+                k: v for k, v in outcome["result"].items() if k != "evidence_files"
+            }
+        line = {"at": self.ended, "event": "finished", "uuid": self.uuid}
+        yield {**line, "outcome": outcome, "compact": True}
+        yield {**line, "event": "told"}
 
 
 class Journal:
@@ -59,10 +75,9 @@ class Journal:
     def write(self, event: str, uuid: str, **facts: Any) -> None:
         """Add a line; it is on the disk when this returns."""
         line = {"at": round(time.time(), 3), "event": event, "uuid": uuid, **facts}
-        data = json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogateescape")
         before = os.fstat(self._file).st_size
         try:
-            view = memoryview(data + b"\n")
+            view = memoryview(_encoded(line))
             while view:
                 view = view[os.write(self._file, view) :]
             os.fsync(self._file)
@@ -94,6 +109,8 @@ class Journal:
                 entry.open = False
             case "finished":
                 entry.outcome, entry.open = line["outcome"], False
+                entry.ended = line["at"]
+                entry.compact = bool(line.get("compact"))
             case "told":
                 entry.told = True
 
@@ -110,9 +127,59 @@ class Journal:
         """Was it brought to an end? Then it is never begun again."""
         return self.entry(uuid).outcome is not None
 
+    @property
+    def leftovers(self) -> bool:
+        """Is there something that could not be taken away, or not be found out?"""
+        return any(e.scratch or e.open for e in self.entries.values())
+
+    def compact(self, now: float | None = None) -> bool:
+        """Keep of what ended long ago only how: that it is never begun again.
+
+        The file is replaced as a whole, or not at all.
+
+        :return: whether there was something
+        """
+        before = (now or time.time()) - KEPT
+        old = {
+            uuid: entry
+            for uuid, entry in self.entries.items()
+            if entry.outcome and entry.told and not (entry.open or entry.scratch)
+            if entry.ended < before
+        }
+        pending = {uuid for uuid, entry in old.items() if not entry.compact}
+        if not pending:
+            return False
+        fresh = self.path.with_name(self.path.name + ".new")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file, self.path.open("rb") as lines:
+            for entry in old.values():
+                for line in entry.brief():
+                    file.write(_encoded(line))
+            for data in lines:
+                try:
+                    kept = json.loads(data)["uuid"] not in old
+                except (ValueError, KeyError, TypeError):
+                    continue  # torn
+                if kept:
+                    file.write(data if data.endswith(b"\n") else data + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(self.path)
+        sync_folder(self.path.parent)
+        self.close()
+        self.entries = {}
+        self._read()
+        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        return True
+
     def close(self) -> None:
         """Give the file up."""
         os.close(self._file)
+
+
+def _encoded(line: dict[str, Any]) -> bytes:
+    text = json.dumps(line, ensure_ascii=False)
+    return text.encode("utf-8", "surrogateescape") + b"\n"
 
 
 def sync_folder(path: Path) -> None:

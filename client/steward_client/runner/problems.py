@@ -49,6 +49,18 @@ class TooNew(Refused):
     code = "too_new"
 
 
+class KeyMissing(Refused):
+    """A secret that is needed cannot be read, or is another one than before."""
+
+    code = "key_missing"
+
+
+class Unreachable(Problem):
+    """A storage does not answer; it may do so another time."""
+
+    code = "unreachable"
+
+
 class Interrupted(Exception):
     """The work has to stop now; all it made is taken away."""
 

@@ -45,8 +45,8 @@ class Program:
         check: Callable[[], None],
         *,
         source: IO[bytes] | None = None,
-        output: IO[bytes] | None = None,
-        errors: IO[bytes] | None = None,
+        output: IO[bytes] | int | None = None,
+        errors: IO[bytes] | int | None = None,
         folder: Path | None = None,
         grace: float = GRACE,
     ) -> None:
@@ -69,10 +69,11 @@ class Program:
             raise Problem(f"{self.name} cannot be started: {error}") from None
 
     def lines(self) -> Iterator[str]:
-        """What it says on its error output, as it says it; None: it says nothing."""
-        if self.process.stderr is None:
+        """What it says on its error output, or on both if they are one."""
+        said = self.process.stderr or self.process.stdout
+        if said is None:
             return
-        handle = self.process.stderr.fileno()
+        handle = said.fileno()
         os.set_blocking(handle, False)
         pending = b""
         with selectors.DefaultSelector() as selector:
@@ -126,8 +127,9 @@ class Program:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        if self.process.stderr:
-            self.process.stderr.close()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe:
+                pipe.close()
 
     def __enter__(self) -> Program:
         return self

@@ -10,7 +10,7 @@ from .config import Config
 from .job import Job
 from .journal import Entry, Journal
 from .postgres import Server
-from .problems import Problem
+from .problems import Problem, Unreachable
 from .rows import Claim
 
 
@@ -45,6 +45,8 @@ def recover(
                 return outcome_of(job, "done", result)
         if facts := entry.intents.get("swap"):
             return outcome_of(job, "done", restoring.finish_swap(job, facts))
+    except Unreachable:
+        raise
     except (Problem, OSError) as problem:
         return outcome_of(job, "failed", None, str(problem), "after a restart")
     step = entry.steps[-1] if entry.steps else "its beginning"

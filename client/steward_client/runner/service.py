@@ -14,7 +14,9 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from .problems import (
     LostFence,
     Problem,
     Refused,
+    Unreachable,
 )
 from .rows import Claim
 from .verbs import VERBS, expect_sound
@@ -43,7 +46,18 @@ SEEN = 15.0  # seconds between signs of life while idle
 NUDGE = 5.0  # seconds until an Odoo that took nothing over is told again
 TRIES = 2  # how often an operation is begun that kills its runner
 LOOK_AGAIN = 10.0  # seconds after the database did not answer
+SWEEP = 300.0  # seconds between tries to take away what could not be reached
+GIVE_UP = 7 * 24 * 3600.0  # seconds after which it is left to people
+DAY = 24 * 3600.0  # seconds between compactions of the journal
 ALONE = 3.0  # seconds a killed runner's half-started program may hold its lock
+
+# a word in archive_command -> whose it is
+ARCHIVERS = {
+    "pgbackrest": "pgBackRest",
+    "wal-g": "WAL-G",
+    "wal-e": "WAL-E",
+    "barman": "Barman",
+}
 
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +73,7 @@ class Runner:
         self._connection: Connection | None = None
         self._identity: Identity | None = None
         self._seen = self._nudged = 0.0
+        self._swept = self._compacted = 0.0
 
     # -- life ------------------------------------------------------------------
 
@@ -182,6 +197,7 @@ class Runner:
             self._nudged = time.monotonic()
             if rows.is_untold(connection):  # it was being started, or restored
                 self._notify()
+        self._tend()
         held = rows.claim(connection, self.identity.runner, self.config.lease)
         if held is None:
             return 0
@@ -213,6 +229,9 @@ class Runner:
             "verbs": sorted(VERBS),
             "roots": roots,
             "pg": tools,
+            "restic": restic_version(self.config),
+            "s3": find_spec("boto3") is not None,
+            "pitr": self._pitr(),
             "load": round(os.getloadavg()[0], 2),
             "odoo_ok": odoo_works(self.config),
             "filestore": str(self.config.filestore),
@@ -220,6 +239,27 @@ class Runner:
             "hostname": platform.node(),
             "version": runner_version(),
         }
+
+    def _pitr(self) -> dict[str, Any]:
+        """Which program keeps the server's log of changes elsewhere, if one does."""
+        try:
+            found = self.server.query(
+                "SELECT current_setting('archive_mode'),"
+                " current_setting('archive_command'),"
+                " current_setting('archive_library', true),"
+                " to_char(last_archived_time AT TIME ZONE 'UTC',"
+                "         'YYYY-MM-DD HH24:MI:SS'),"
+                " coalesce(last_failed_time > last_archived_time,"
+                "          last_failed_time IS NOT NULL)"
+                " FROM pg_stat_archiver"
+            )
+        except (Problem, psycopg2.Error):
+            return {}
+        mode, command, library, archived, failing = found[0]
+        tool = archiver(str(command or ""), str(library or ""))
+        if mode == "off" or not tool:
+            return {}
+        return {"tool": tool, "archived_at": archived, "failing": bool(failing)}
 
     # -- work --------------------------------------------------------------------
 
@@ -289,9 +329,29 @@ class Runner:
         for entry in list(self.journal.entries.values()):
             if entry.open:
                 go_on(entry, self.config, self.server, self.journal)
+        self._sweep()
+
+    def _tend(self) -> None:
+        """From time to time: what could not be done when it was time."""
+        now = time.monotonic()
+        if self.journal.leftovers and now - self._swept > SWEEP:
+            self._sweep()
+            self._repair()
+        if now - self._compacted > DAY:
+            self._compacted = now
+            self.journal.compact()
+
+    def _sweep(self) -> None:
+        self._swept = time.monotonic()
+        for entry in list(self.journal.entries.values()):
             for key, what in list(entry.scratch.items()):
                 try:
                     clean(what, self.config, self.server)
+                except Unreachable as problem:
+                    _logger.warning(
+                        "%s waits to be taken away: %s", what.get("name"), problem
+                    )
+                    continue
                 except Refused as problem:  # the settings are others now
                     _logger.warning("left where it is: %s", problem)
                 except OSError as problem:  # perhaps another time
@@ -313,7 +373,11 @@ class Runner:
                 self.journal.write("handed_back", held.uuid, in_order=False)
         for entry in list(self.journal.entries.values()):
             if entry.open:
-                outcome = recover(entry, self.config, self.server, self.journal)
+                try:
+                    outcome = recover(entry, self.config, self.server, self.journal)
+                except Unreachable as problem:  # nobody knows yet how it ended
+                    _logger.warning("%s is not known: %s", entry.uuid, problem)
+                    continue
                 self.journal.write("finished", entry.uuid, outcome=outcome)
             if entry.outcome and not entry.told:
                 self._tell(entry.uuid)
@@ -411,6 +475,47 @@ def outcome_of(
         "ended": time.time(),
         "steps": job.told["steps"],
     }
+
+
+def archiver(command: str, library: str) -> str:
+    """What PostgreSQL gives its finished log files to; never with which words.
+
+    >>> archiver("pgbackrest --stanza=main archive-push %p", "")
+    'pgBackRest'
+    >>> archiver("envdir /e wal-g wal-push %p", ""), archiver("", "basic_archive")
+    ('WAL-G', 'basic_archive')
+    >>> archiver("cp %p /mnt/%f", ""), archiver("(disabled)", "")
+    ('archive_command', '')
+    """
+    if library:
+        return library
+    if command in ("", "(disabled)", "/bin/true", "true"):
+        return ""
+    for sign, name in ARCHIVERS.items():
+        if sign in command:
+            return name
+    return "archive_command"
+
+
+def restic_version(config: Config) -> str | None:
+    """The version of restic, if there is one."""
+    from ..backup.restic import program
+
+    found = program(config)
+    return _restic_version(found) if found else None
+
+
+@lru_cache
+def _restic_version(found: Path) -> str | None:
+    import subprocess
+
+    try:
+        said = subprocess.run(
+            [found, "version"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said[1] if len(said) > 1 else None
 
 
 def _of_the_machine(error: OSError) -> str:

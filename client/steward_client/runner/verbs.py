@@ -9,12 +9,11 @@ import jsonschema
 
 from ..backup import drill as drilling
 from ..backup import exporting, pruning, restoring
-from ..backup.archive import Archive
 from ..backup.checking import verify
 from ..backup.engine import LEVELS, Engine
 from ..backup.making import backup
 from ..backup.manifest import SigningKey
-from ..backup.storage import open_storage
+from ..backup.opening import open_engine, open_place
 from .job import Job
 from .problems import Refused
 
@@ -32,8 +31,12 @@ _STORAGE: Json = {
 }
 _ENCRYPTION: Json = {
     "type": ["object", "null"],
-    "properties": {"key": _REFERENCE},
-    "required": ["key"],
+    # the key to write with, and earlier ones, with which older backups were written
+    "properties": {
+        "key": _REFERENCE,
+        "keys": {"type": "array", "items": _REFERENCE, "maxItems": 100},
+    },
+    "minProperties": 1,
     "additionalProperties": False,
 }
 _LEVEL: Json = {"type": "integer", "minimum": 1, "maximum": 19}
@@ -99,14 +102,19 @@ SCHEMAS: dict[str, Json] = {
 
 
 def engine_of(job: Job, storage: Json | None = None) -> Engine:
-    """The engine and storage that an operation's arguments name."""
+    """The engine and storage that an operation's arguments name.
+
+    :param storage: another one than the operation's own
+    """
     wish = job.arguments
-    if wish.get("encryption"):
-        raise Refused("This runner cannot encrypt: update it, or keep it unencrypted.")
-    if wish.get("engine", "archive") != "archive":
-        raise Refused(f"This runner has no engine {wish['engine']}.")
-    opened = open_storage(storage or job.arguments["storage"], job.config.storages)
-    return Archive(opened, SigningKey.load(job.config.signing_key_file))
+    told = storage or wish["storage"]
+    engine = "restic" if told["kind"] == "restic" else "archive"
+    if storage is None and wish.get("engine", engine) != engine:
+        raise Refused(f"The engine {wish['engine']} cannot write to a {told['kind']}.")
+    encryption = wish.get("encryption")
+    if job.verb == "backup" and encryption and not encryption.get("key"):
+        raise Refused("The backup is to be encrypted, but no key is named.")
+    return open_engine(told, job.config, encryption, job.check, job.sleep)
 
 
 def _backup(job: Job) -> Json:
@@ -137,9 +145,8 @@ def _export(job: Job) -> Json:
 
 
 def _probe(job: Job) -> Json:
-    return pruning.probe(
-        job, open_storage(job.arguments["storage"], job.config.storages)
-    )
+    place = open_place(job.arguments["storage"], job.config, job.check, job.sleep)
+    return pruning.probe(job, place)
 
 
 VERBS: dict[str, Callable[[Job], Json]] = {
