@@ -458,7 +458,7 @@ def test_without_the_extension(settings, databases):
             databases.sql("DROP EXTENSION vector CASCADE", database)
         else:  # its owner is who prepared our own cluster
             cluster = Cluster(settings, "test", durable=False)
-            cluster._admin("DROP EXTENSION vector CASCADE", database=database)
+            cluster.administer("DROP EXTENSION vector CASCADE", database=database)
         server = Odoo(settings, databases, database).start()
         try:
             knowledge = Knowledge(server)

@@ -274,7 +274,7 @@ def _named(server, user="named", password="x"):
 def test_named_server_is_checked(own):
     """A server of one's own: what is missing is said, and how to get it."""
     with own.running() as server:
-        own._admin("CREATE ROLE named LOGIN PASSWORD 'x'")
+        own.administer("CREATE ROLE named LOGIN PASSWORD 'x'")
         with pytest.raises(Problem) as caught, cluster.named(_named(server)):
             pass
         assert caught.value.remedy.endswith("ALTER ROLE named CREATEDB;")
@@ -283,14 +283,14 @@ def test_named_server_is_checked(own):
             cluster.named(_named(server, password="wrong")),
         ):
             pass
-        own._admin("ALTER ROLE named CREATEDB")
+        own.administer("ALTER ROLE named CREATEDB")
         with cluster.named(_named(server)) as found:
             databases = Databases(own.settings, found, "test")
             with pytest.raises(Problem, match="may not create the extension") as caught:
                 databases.create("without")
             assert "in the database template1" in caught.value.remedy
             assert databases.comment("without") is None
-        own._admin("CREATE EXTENSION vector", database="template1")
+        own.administer("CREATE EXTENSION vector", database="template1")
         with cluster.named(_named(server)) as found:
             assert found.template == "template1"
             databases = Databases(own.settings, found, "test")

@@ -652,7 +652,22 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "place", "phase"), CASES)
+OFTEN = {  # the others with `make test all=1`
+    ("kill", "encrypted", "checksum"),
+    ("kill", "s3", "dump"),
+    ("kill", "restic", "checksum"),
+    ("cancel", "s3", "readback"),
+    ("away", "s3", "filestore"),
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "place", "phase"),
+    [
+        pytest.param(*case, marks=() if case in OFTEN else pytest.mark.thorough)
+        for case in CASES
+    ],
+)
 def test_one_fault_and_the_list_tells_the_truth(
     server, world, bucket, repository, place, phase, fault
 ):

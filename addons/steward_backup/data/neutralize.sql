@@ -27,6 +27,7 @@ UPDATE steward_backup
    SET path = NULL,
        is_there = false,
        is_good = false,
+       export_path = NULL,
        key_id = NULL;
 UPDATE steward_backup SET state = 'cancelled' WHERE state IN ('queued', 'running');
 UPDATE steward_drill
