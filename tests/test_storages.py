@@ -473,6 +473,7 @@ def test_restic(world, repository):
     assert not list(world.config.scratch.iterdir())
 
 
+@pytest.mark.thorough
 def test_restic_knows_what_it_has(world, repository):
     """What did not change is not read again; what was damaged is told each time."""
     damaged = world.attach(b"this is what it was")
@@ -496,6 +497,7 @@ def test_restic_knows_what_it_has(world, repository):
     assert found["ok"], found
 
 
+@pytest.mark.thorough
 def test_restic_only_the_files(world, repository):
     name = world.backup(storage=repository, kind="filestore")
     found = world.done("verify", storage=repository, path=name, level="readback")
@@ -504,12 +506,14 @@ def test_restic_only_the_files(world, repository):
     assert "holds files only" in row["error"]
 
 
+@pytest.mark.thorough
 def test_restic_export(world, repository):
     name = world.backup(storage=repository)
     result = world.done("export", storage=repository, path=name, to="shop.zip")
     assert (world.storage / "shop.zip").stat().st_size == result["bytes"]
 
 
+@pytest.mark.thorough
 def test_restic_probe(world, repository):
     told = world.done("probe", storage=repository)
     assert told["ok"], told
@@ -538,6 +542,7 @@ def test_restic_is_not_there(world, repository, monkeypatch):
     assert "The runner finds no restic" in row["error"]
 
 
+@pytest.mark.thorough
 def test_restic_with_another_password(world, repository):
     name = world.backup(storage=repository)
     world.secret("restic", "not the password")
@@ -592,6 +597,7 @@ def test_restic_damaged(world, repository):
     assert world.databases.comment(target) is None
 
 
+@pytest.mark.thorough
 def test_restic_swapped_snapshot(world, repository):
     """A snapshot that somebody else put in its place is not what was signed."""
     name = world.backup(storage=repository)
@@ -655,7 +661,6 @@ CASES = [
 OFTEN = {  # the others with `make test all=1`
     ("kill", "encrypted", "checksum"),
     ("kill", "s3", "dump"),
-    ("kill", "restic", "checksum"),
     ("cancel", "s3", "readback"),
     ("away", "s3", "filestore"),
 }
