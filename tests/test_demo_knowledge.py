@@ -9,6 +9,7 @@ import time
 import pytest
 from conftest import ROOT
 
+pytestmark = pytest.mark.thorough
 FOLDER = ROOT / "demo" / "knowledge"
 ROW = re.compile(
     r"^  (Harbour Help|Harbour addons|This database) +(\d+) +(\d+) +(\d+) "

@@ -6,9 +6,12 @@ from house import manifests, odoo
 from house.settings import ADDONS, product_addons
 from house.testing import export_pots
 
-SETS = [[name] for name in product_addons()]
-if len(SETS) > 1:
-    SETS.append(product_addons())
+OFTEN = ("steward", "steward_knowledge", "steward_backup")  # what the others need, too
+SETS = [
+    pytest.param([name], marks=() if name in OFTEN else pytest.mark.thorough)
+    for name in product_addons()
+]
+SETS.append(pytest.param(product_addons()))
 
 TABLES = """
     SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -70,7 +70,9 @@ class StewardStatus(models.AbstractModel):
             "contact": env["res.config.settings"]._steward_contact,
             "people": lambda: len(people.all_user_ids.filtered("active")) > 1,
             "secret": lambda: env["steward.secret"].search_count([], limit=1),
-            "limit": lambda: env["steward.rate.limit"].search_count([], limit=1),
+            "limit": lambda: env["steward.rate.limit"].search_count(
+                [("id", "!=", env.ref("steward.rate_limit_hook", False).id)], limit=1
+            ),
             "jobs": lambda: self._runner_facts()["runner"] == "alive",
         }
 

@@ -366,7 +366,7 @@ class StewardPromptLabel(models.Model):
     _steward_own_fields = ("prompt_id", "name", "version_id")
 
     prompt_id = fields.Many2one(
-        "steward.prompt", required=True, readonly=True, ondelete="cascade"
+        "steward.prompt", required=True, readonly=True, index=True, ondelete="cascade"
     )
     company_id = fields.Many2one(related="prompt_id.company_id", store=True)
     name = fields.Char("Label", required=True, readonly=True)

@@ -91,7 +91,7 @@ class StewardSpace(models.Model):
             if not model:
                 continue
             tokens = round(space.missing_count * length / CHARACTERS)
-            cost = model._cost_of(Usage(tokens_in=tokens))
+            cost = model._cost(Usage(tokens_in=tokens)).amount
             names = {"passages": space.missing_count, "tokens": tokens}
             if cost is None:
                 space.estimate = self.env._(

@@ -289,9 +289,13 @@ def _digest(*parts):
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
-@cache
 def _static_version():
-    return _digest(WEIGHTS, common_words.business_words(), STATIC_VERSION)
+    return _static_digest(STATIC_VERSION)
+
+
+@cache  # of many words, for each question that is asked
+def _static_digest(version):
+    return _digest(WEIGHTS, common_words.business_words(), version)
 
 
 VERSIONS = {
