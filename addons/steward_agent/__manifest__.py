@@ -17,6 +17,7 @@
         "data/steward_tool_data.xml",
         "data/steward_playbook_data.xml",
         "data/steward_approval_rule_data.xml",
+        "data/steward_chat_data.xml",
         "wizard/steward_agent_import_views.xml",
         "wizard/steward_agent_start_views.xml",
         "wizard/steward_approval_decision_views.xml",
@@ -40,7 +41,11 @@
         "views/steward_run_views.xml",
         "views/steward_context_report_views.xml",
     ],
-    "demo": ["demo/steward_agent_demo.xml", "demo/steward_run_demo.xml"],
+    "demo": [
+        "demo/steward_agent_demo.xml",
+        "demo/steward_run_demo.xml",
+        "demo/steward_prompt_demo.xml",
+    ],
     "assets": {
         "web.assets_backend": ["steward_agent/static/src/**/*"],
         "web.assets_tests": ["steward_agent/static/tests/tours/**/*"],

@@ -538,6 +538,8 @@ class Thinking:
 
         Not after something was changed: the playbook would begin from the start.
         """
+        if not isinstance(self.machine, Conversation):
+            return False
         variables, before = self.machine.variables, self.machine.position
         inputs = variables.get("#fallback")
         if failed.step != "think" or inputs is None or before.get("changed"):

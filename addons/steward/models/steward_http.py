@@ -338,9 +338,7 @@ class StewardHttp(models.AbstractModel):
         """
         from ..transport import transport_class
 
-        limits = wire.Limits(
-            connect_timeout, timeout, timeout, max_bytes, idle_timeout
-        )
+        limits = wire.Limits(connect_timeout, timeout, timeout, max_bytes, idle_timeout)
         return transport_class()(self, limits, circuit, rate)
 
     def _parse_library_error(self, error):

@@ -82,6 +82,7 @@ SCHEMA: Final[dict[str, JSON]] = {
             "description": "login of the user whose rights it has",
         },
         "playbook": {"type": "string", "pattern": CODE, "description": "its code"},
+        "prompt": {"type": "string", "pattern": CODE, "description": "its code"},
         "model": {
             "type": "string",
             "minLength": 1,

@@ -3,6 +3,7 @@ from . import steward_playbook
 from . import steward_tool
 from . import steward_tool_preview
 from . import steward_toolbox
+from . import steward_toolbox_explain
 from . import steward_webhook
 from . import steward_agent
 from . import steward_run

@@ -32,6 +32,16 @@ class StewardAgent(models.Model):
         tracking=True,
         help="Without one: the cheapest connected model that can do it.",
     )
+    prompt_id = fields.Many2one(
+        "steward.prompt",
+        "Prompt",
+        domain="[('company_id', 'in', [company_id, False])]",
+        ondelete="restrict",
+        index="btree_not_null",
+        tracking=True,
+        help="What it is told to be and to do, in the version that bears the label"
+        " production. Without one: its description.",
+    )
     max_tokens = fields.Integer(
         default=200_000,
         help="Of one run, in and out together. 0: no limit.",
@@ -85,18 +95,20 @@ class StewardAgent(models.Model):
                     )
                 )
 
-    @api.constrains("model_id", "company_id")
+    @api.constrains("model_id", "prompt_id", "company_id")
     def _check_model(self):
         for agent in self:
-            model = agent.sudo().model_id  # sudo: steward.model - also a hidden one
-            if model.company_id and model.company_id != agent.company_id:
-                raise ValidationError(
-                    self.env._(
-                        "%(name)s belongs to another company than %(agent)s.",
-                        name=model.display_name,
-                        agent=agent.name,
+            # sudo: steward.model, steward.prompt - also those that one does not see
+            model, prompt = agent.sudo().model_id, agent.sudo().prompt_id
+            for record in (*model, *prompt):
+                if record.company_id and record.company_id != agent.company_id:
+                    raise ValidationError(
+                        self.env._(
+                            "%(name)s belongs to another company than %(agent)s.",
+                            name=record.display_name,
+                            agent=agent.name,
+                        )
                     )
-                )
             if model and not model.can_chat:
                 raise ValidationError(
                     self.env._("%(name)s does not chat.", name=model.display_name)
@@ -137,13 +149,19 @@ class StewardAgent(models.Model):
                 variables["#fallback"] = inputs
         return {**values, "session": session and str(session)}, variables
 
-    def _system(self, _input):
+    def _system(self, input):
         """What the agent is told to be, and what the run is to remember of that. Hook.
 
-        :param _input: values for its prompt
+        :param input: values, of which those that the prompt knows go into it
         :return: text, values of the run
         """
-        return self.description or self.name, {}
+        if not self.prompt_id:
+            return self.description or self.name, {}
+        version = self.prompt_id._version()
+        known = version._prompt().variables
+        text = version._render({name: input[name] for name in known if name in input})
+        told = {"prompt_version_id": version.id, "prompt_version": version._reference()}
+        return text, told
 
     def _check_about(self, run):
         """Refuse to go on about a record that the caller may not read."""
@@ -222,6 +240,8 @@ class StewardAgent(models.Model):
         agent = self.sudo()
         if agent.model_id:
             found["model"] = agent.model_id.name
+        if agent.prompt_id:
+            found["prompt"] = agent.prompt_id.code
         found["context"] = int(agent.context_share)
         if agent.output_schema:
             found["output"] = agent.output_schema
@@ -232,29 +252,23 @@ class StewardAgent(models.Model):
     def _values_of(self, specification, text, company=None):
         values = super()._values_of(specification, text, company)
         company = company or self.company_id or self.env.company
-        model = self.env["steward.model"]
-        if name := specification.get("model"):
-            model = model.search(
-                [
-                    ("name", "=", name),
-                    ("can_chat", "=", True),
-                    ("company_id", "in", [company.id, False]),
-                ],
-                limit=1,
-            )
-            if not model:
-                raise Problems(
-                    [
-                        Problem(
-                            *kernel.position(text, "/model"),
-                            "/model",
-                            self.env._("%(name)s is not connected", name=repr(name)),
-                        )
-                    ]
-                )
+        shared = [("company_id", "in", [company.id, False])]
+
+        def found(model, field, key, *domain):
+            name = specification.get(key)
+            record = self.env[model].search([(field, "=", name), *domain, *shared])
+            if name and not record:
+                sentence = self.env._("%(name)s is not in this database", name=name)
+                place = kernel.position(text, f"/{key}")
+                raise Problems([Problem(*place, f"/{key}", sentence)])
+            return (record.filtered("company_id")[:1] or record[:1]).id
+
         return {
             **values,
-            "model_id": model.id,
+            "model_id": found(
+                "steward.model", "name", "model", ("can_chat", "=", True)
+            ),
+            "prompt_id": found("steward.prompt", "code", "prompt"),
             "context_share": str(specification.get("context", 100)),
             "output_schema": specification.get("output", False),
             "max_tokens": specification.get("limits", {}).get("tokens", 200_000),

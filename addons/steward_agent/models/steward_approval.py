@@ -8,6 +8,7 @@ from odoo.fields import Domain
 DECISIONS = {"approve": "approved", "refuse": "refused"}
 YES_OR_NO = list(DECISIONS)
 MAX_PENDING = 200  # in one answer of `pending`
+MAX_PEOPLE = 10  # who are asked at once
 
 
 class StewardApproval(models.Model):
@@ -59,7 +60,7 @@ class StewardApproval(models.Model):
     comment = fields.Text("Reason", readonly=True)
     decided_by_id = fields.Many2one("res.users", "Decided by", readonly=True)
     decided_at = fields.Datetime(readonly=True)
-    expires_at = fields.Datetime(readonly=True)
+    expires_at = fields.Datetime("Expires", readonly=True)
     used = fields.Boolean(readonly=True, help="The run went on with the answer.")
 
     has_choices = fields.Boolean(compute="_compute_has_choices")
@@ -314,15 +315,22 @@ class StewardApproval(models.Model):
     def _people_for(self, run, to):
         """Whom a question is for. Hook.
 
-        :param to: a login, the xml id of a group, or empty: who looks after Steward
+        :param to: a login, the xml id of a group, or empty: who looks after Steward,
+            or else all Reviewers
         """
         if to and "." in to and (group := self.env.ref(to, raise_if_not_found=False)):
             return group.all_user_ids.filtered(
                 lambda user: user.active and run.company_id in user.company_ids
-            )[:10]
+            )[:MAX_PEOPLE]
         if to and (user := self.env["res.users"].search([("login", "=", to)])):
             return user
-        return self.env["res.config.settings"]._steward_contact()
+        contact = self.env["res.config.settings"]._steward_contact()
+        if contact and self._may_decide(contact, run):
+            return contact
+        # sudo: res.groups - whose members are no secret to who asks them
+        reviewers = self.env.ref("steward.group_reviewer").sudo().all_user_ids
+        able = reviewers.filtered(lambda user: self._may_decide(user, run))
+        return able[:MAX_PEOPLE]
 
     @api.model
     def _cron_expire(self):

@@ -44,7 +44,9 @@ class StewardApprovalRule(models.Model):
         help="Without one: all tools of this risk.",
     )
     risk = fields.Selection(
-        RISKS, "Tools that", tracking=True, help="Empty: whatever the tool does."
+        RISKS,
+        tracking=True,
+        help="What the tool does at worst. Empty: whatever it does.",
     )
     when = fields.Selection(
         list(kernel.WHEN.items()),
@@ -71,7 +73,8 @@ class StewardApprovalRule(models.Model):
         help="Nobody named: Steward's contact, or else all Reviewers.",
     )
     expires_hours = fields.Integer(
-        "Expires after (h)", help="Nobody decided by then: it counts as no. 0: never."
+        "Expires after (hours)",
+        help="Nobody decided by then: it counts as no. 0: never.",
     )
     summary = fields.Char("Rule", compute="_compute_summary")
 

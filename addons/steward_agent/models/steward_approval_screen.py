@@ -17,7 +17,10 @@ class StewardApproval(models.Model):
     asked_by_id = fields.Many2one(related="run_id.asked_by_id", string="Started by")
     run_cost = fields.Float(related="run_id.cost", string="Run's cost so far (USD)")
     asked_ids = fields.Many2many(
-        "res.users", compute="_compute_asked_ids", string="Asked of"
+        "res.users",
+        compute="_compute_asked_ids",
+        compute_sudo=True,  # one sees one's own activities only
+        string="Asked of",
     )
     can_decide = fields.Boolean(compute="_compute_can_decide")
     what_changes = fields.Html(

@@ -7,7 +7,6 @@ from .steward_approval import YES_OR_NO, _in
 from .steward_tool import RISKS
 
 MAX_RECORDS = 50  # of which an approval tells what would change
-MAX_PEOPLE = 10  # who are asked when a rule names nobody
 
 
 class StewardApproval(models.Model):
@@ -124,9 +123,9 @@ class StewardApproval(models.Model):
             return self.env._("May %(agent)s use %(tool)s?", **names)
         names["what"] = self.env["ir.model"]._get(model).name
         if not ids:
-            return self.env._("May %(agent)s use %(tool)s: %(what)s?", **names)
+            return self.env._("May %(agent)s use %(tool)s for %(what)s?", **names)
         return self.env._(
-            "May %(agent)s use %(tool)s: %(what)s, %(count)s of them?",
+            "May %(agent)s use %(tool)s on %(what)s (%(count)s)?",
             count=len(ids),
             **names,
         )
@@ -138,11 +137,8 @@ class StewardApprovalRule(models.Model):
     def _people(self, run):
         """Whom this rule asks about a run: who is named, or who may decide at all."""
         approvals = self.env["steward.approval"]
-        # sudo: steward.approval.rule - the users it names; and who is in a group
-        named = self.sudo().user_ids or approvals._people_for(run, "")
-        able = named.filtered(lambda user: approvals._may_decide(user, run))
-        if able:
-            return able
-        reviewers = self.env.ref("steward.group_reviewer").sudo().all_user_ids
-        able = reviewers.filtered(lambda user: approvals._may_decide(user, run))
-        return able[:MAX_PEOPLE]
+        # sudo: steward.approval.rule - the users it names
+        named = self.sudo().user_ids.filtered(
+            lambda user: approvals._may_decide(user, run)
+        )
+        return named or approvals._people_for(run, "")

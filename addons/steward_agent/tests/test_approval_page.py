@@ -117,3 +117,7 @@ class TestApprovalPage(HttpCase, ApprovalCase):
         answer = self.post(csrf_token=token)
         self.assertEqual(answer.status_code, 403)
         self.assertEqual(self.approval.state, "pending")
+
+    def test_on_the_screen(self):
+        self.start_tour("/odoo/steward-approvals", "steward_approval", login="rev")
+        self.assertEqual(self.approval.state, "approved")

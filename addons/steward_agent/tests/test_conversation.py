@@ -684,6 +684,29 @@ class TestConversation(ChatCase):
                 self.work(run)
         self.assertEqual(run.output, "Seven.")
 
+    # -- prompts -----------------------------------------------------------------------
+
+    def test_its_prompt(self):
+        prompt = self.env["steward.prompt"].create(
+            {"name": "Help", "code": "help", "text": "You help {{ who }}."}
+        )
+        agent = self.chat_agent(prompt_id=prompt.id)
+        self.answers()
+        with self.assertRaisesRegex(Refused, "bears the label production"):
+            self.ask(agent)
+        prompt.version_id._bear("production")
+        with self.assertRaisesRegex(Invalid, "who"):
+            self.ask(agent)
+        run = self.ask(agent, input={"who": "{{ run }}", "other": 1})
+        self.assertIn("You help {{ run }}.", self.asked[0]["messages"][0]["content"])
+        self.assertEqual(run.prompt_version, "help@1")
+        self.assertEqual(run.prompt_version_id, prompt.version_id)
+        thought = self.steps_of(run)[0]
+        self.assertEqual(thought.attributes["prompt_version"], "help@1")
+        text = agent._definition()
+        self.assertIn("prompt: help", text)
+        self.assertEqual(agent._definition_values(text)["prompt_id"], prompt.id)
+
     # -- as a document -----------------------------------------------------------------
 
     def test_as_a_document(self):
@@ -695,7 +718,7 @@ class TestConversation(ChatCase):
         for name in ("output_schema", "context_share", "max_tokens", "kind"):
             self.assertEqual(values[name], agent[name])
         self.assertEqual(values["model_id"], self.model.id)
-        with self.assertRaisesRegex(ValueError, "not connected"):
+        with self.assertRaisesRegex(ValueError, "not in this database"):
             agent._definition_values(text.replace("test-1", "nothing"))
 
     def test_what_makes_no_sense(self):

@@ -7,7 +7,7 @@ from odoo.addons.steward_llm.exceptions import BudgetExhausted
 from odoo.addons.steward_llm.kernel.pricing import Cost
 from odoo.addons.steward_llm.kernel.usage import Usage
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import Form, HttpCase, new_test_user, tagged
 
 from .common import AgentCase
 
@@ -300,7 +300,7 @@ class TestPlayground(PromptCase):
         self.assertEqual(wizard.left_answer, "Hello")
         self.assertEqual(wizard.right_told, "Two for Ann")
         self.assertEqual(wizard.left_cost, 0.0012)
-        self.assertEqual(wizard.left_tokens, "12 in, 3 out")
+        self.assertEqual(wizard.left_used, "12 in, 3 out")
         self.assertEqual(wizard.left_seconds, 0.5)
 
     def test_one_side_that_fails_stops_no_other(self):
@@ -360,3 +360,12 @@ class TestPlayground(PromptCase):
         for user in (self.viewer, employee, self.robot):
             with self.subTest(user=user.login), self.assertRaises(AccessError):
                 self.playground(user)
+
+
+@tagged("post_install", "-at_install")
+class TestPromptScreen(HttpCase, PromptCase):
+    def test_releasing(self):
+        self.prompt.version_id._bear("production")
+        self.versions("Shorter")
+        self.start_tour("/odoo/steward-prompts", "steward_prompt", login="rev")
+        self.assertEqual(self.prompt._version().content, "Shorter")

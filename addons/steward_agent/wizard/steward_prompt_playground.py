@@ -52,8 +52,8 @@ class StewardPromptPlayground(models.TransientModel):
     right_answer = fields.Text("Answer on the right", readonly=True)
     left_problem = fields.Char("Problem", readonly=True)
     right_problem = fields.Char("Problem on the right", readonly=True)
-    left_tokens = fields.Char("Tokens", readonly=True)
-    right_tokens = fields.Char("Tokens on the right", readonly=True)
+    left_used = fields.Char("Tokens", readonly=True)
+    right_used = fields.Char("Tokens on the right", readonly=True)
     left_cost = Amount("Cost (USD)", readonly=True)
     right_cost = Amount("Cost on the right (USD)", readonly=True)
     left_seconds = fields.Float("Seconds", readonly=True, digits=(16, 2))
@@ -89,7 +89,12 @@ class StewardPromptPlayground(models.TransientModel):
 
     # -- trying ------------------------------------------------------------------------
 
-    def action_try(self) -> dict:
+    @api.depends("prompt_id")
+    def _compute_display_name(self):
+        for wizard in self:
+            wizard.display_name = self.env._("Playground")
+
+    def action_try(self) -> None:
         """Ask both sides, one after the other."""
         self.ensure_one()
         self.check_access("write")
@@ -98,9 +103,6 @@ class StewardPromptPlayground(models.TransientModel):
         for side in SIDES:  # all asking before any writing: a call may take long
             found |= self._tried(side, given)
         self.write(found)
-        return self._get_records_action(
-            name=self.env._("Playground"), views=[(False, "form")], target="current"
-        )
 
     def action_label(self) -> dict:
         """Give the version on the right a label."""
@@ -120,7 +122,7 @@ class StewardPromptPlayground(models.TransientModel):
     def _tried(self, side, given):
         """One side's answer, or why there is none."""
         version, model = self[f"{side}_version_id"], self[f"{side}_model_id"]
-        found = dict.fromkeys(("answer", "problem", "tokens", "cost", "told"), False)
+        found = dict.fromkeys(("answer", "problem", "used", "cost", "told"), False)
         found["seconds"] = 0.0
         try:
             if not (version and model):
@@ -140,7 +142,7 @@ class StewardPromptPlayground(models.TransientModel):
             usage = chatted.answer.usage
             found |= {
                 "answer": chatted.answer.text,
-                "tokens": self.env._(
+                "used": self.env._(
                     "%(n)s in, %(m)s out", n=usage.tokens_in, m=usage.tokens_out
                 ),
                 "cost": chatted.cost.amount,

@@ -84,7 +84,7 @@ class OpenAICompatible(Adapter):
                 lambda client: client.chat.completions.with_raw_response.create(
                     **asked
                 ),
-                telling.read,
+                telling.hear,
                 deadline,
                 may_repeat=lambda: not telling.has_told,
             )
@@ -276,7 +276,7 @@ class _Telling:
         self.has_told = False
         self.reading = None
 
-    def read(self, response):
+    def hear(self, response):
         self.reading = chats.Reading()
         with closing(response):
             # some answer in one piece though they were asked for a stream

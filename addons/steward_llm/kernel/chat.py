@@ -258,7 +258,7 @@ def to_openai(messages: Iterable[Message]) -> list[Message]:
 
 
 def _to_openai(message: Message) -> Message:
-    told = {
+    told: Message = {
         name: message[name]
         for name in ("role", "name", "tool_call_id")
         if name in message

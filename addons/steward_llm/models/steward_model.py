@@ -1,10 +1,12 @@
 from contextlib import suppress
+from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.addons.steward.exceptions import Locked, StewardError
 from odoo.exceptions import ValidationError
 
 from ..const import MODEL_TEST
+from ..fields import Amount
 from ..kernel.catalog import CAPABILITIES, NAME_LIMIT
 
 RESULT_FIELDS = ("last_test_at", "last_test_ok", "last_test_message")
@@ -63,6 +65,11 @@ class StewardModel(models.Model):
         compute="_compute_price_summary",
         help="US dollars for a million tokens.",
     )
+    cost_30 = Amount(
+        string="Cost (USD)",
+        compute="_compute_cost_30",
+        help="What its calls cost in the last 30 days, as far as it is known.",
+    )
     last_test_at = fields.Datetime(string="Last tested", readonly=True, copy=False)
     last_test_ok = fields.Boolean(string="Answered", readonly=True, copy=False)
     last_test_message = fields.Char(string="Result", readonly=True, copy=False)
@@ -93,6 +100,19 @@ class StewardModel(models.Model):
             model.price_summary = quote and prices._described(
                 quote, answers=not model.can_embedding
             )
+
+    def _compute_cost_30(self):
+        domain = [*self._costs_domain(), ("model_id", "in", self.ids)]
+        known = dict(
+            self.env["steward.usage"]._read_group(domain, ["model_id"], ["cost:sum"])
+        )
+        for model in self:
+            # not called, or nobody knows
+            model.cost_30 = known.get(model, 0)
+
+    def _costs_domain(self):
+        since = fields.Datetime.now() - timedelta(days=30)
+        return [("is_current", "=", True), ("at", ">=", since)]
 
     @api.constrains(*CAN.values(), "dimensions", "name", "provider_id")
     def _check_fallbacks(self):
@@ -199,6 +219,23 @@ class StewardModel(models.Model):
         return self.env["steward.provider"]._notification(
             self.display_name, message, ok
         )
+
+    @api.readonly
+    def action_open_costs(self) -> dict:
+        """Show what the model's calls cost in the last 30 days.
+
+        :return: an action
+        """
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "steward_llm.action_usage"
+        )
+        return {
+            **action,
+            "display_name": self.env._("Costs of %(name)s", name=self.display_name),
+            "domain": [*self._costs_domain(), ("model_id", "=", self.id)],
+            "context": {},
+        }
 
     def _test(self):
         adapter = self.provider_id._adapter()

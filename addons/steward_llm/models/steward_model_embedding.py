@@ -183,11 +183,9 @@ class StewardModel(models.Model):
             "user": self.env.uid,
             "provider": self.provider_id.id,
         }
-        most = Usage(tokens_in=sum(len(text.encode()) for text in texts))
+        most = self._cost(Usage(tokens_in=sum(len(text.encode()) for text in texts)))
         # sudo: steward.budget - it holds for everybody, who need not see it
-        return (
-            self.env["steward.budget"].sudo()._reserve(subject, self._cost(most).amount)
-        )
+        return self.env["steward.budget"].sudo()._reserve(subject, most.amount)
 
     # -- the cache of a model ------------------------------------------------------
 

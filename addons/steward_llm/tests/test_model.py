@@ -1,10 +1,14 @@
+from datetime import timedelta
+
 from psycopg2 import IntegrityError
 
+from odoo import fields
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..const import MODEL_TEST
+from ..kernel.usage import Usage
 from .common import ModelKit
 from .openai_server import CHAT, EMBEDDINGS, refuse
 
@@ -61,6 +65,29 @@ class TestModel(ModelKit):
         model.action_test()
         self.assertIn("say first", model.last_test_message)
         self.assertFalse(self.server.requests)
+
+    # -- costs ------------------------------------------------------------------------
+
+    def test_costs(self):
+        self.assertEqual(self.chat.cost_30, 0)
+        self.env["steward.price"].create(
+            {"model_name": "gpt-test", "rate_input": 1_000_000}
+        )
+        month = fields.Datetime.now() - timedelta(days=31)
+        usage = self.env["steward.usage"]
+        rows = usage._record(
+            [
+                {"model_id": self.chat.id, "usage": Usage(tokens), **more}
+                for tokens, more in ((3, {}), (4, {}), (9, {"at": month}))
+            ]
+        )
+        self.chat.invalidate_recordset()
+        viewer = new_test_user(self.env, "k_viewer", groups="steward.group_viewer")
+        model = self.chat.with_user(viewer)
+        self.assertEqual(model.cost_30, 7)
+        found = usage.search(model.action_open_costs()["domain"])
+        self.assertEqual(found, rows[1] | rows[0])
+        self.assertEqual(self.embedder.cost_30, 0)
 
     # -- copies ---------------------------------------------------------------------
 

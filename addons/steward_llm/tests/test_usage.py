@@ -72,6 +72,41 @@ class TestUsageLedger(ModelKit):
         seen = rows.with_user(viewer).search([("id", "in", rows.ids)])
         self.assertEqual(seen, rows - row)
 
+    def test_by_whatever_one_asks(self):
+        """What the pivot "Costs" shows: each dimension, and the day."""
+        self.price(1)
+        other = self.env["res.company"].create({"name": "Other"})
+        ada = {"agent_name": "Ada", "prompt_version": "hello@1"}
+        for tokens, about in (
+            (1, ada),
+            (2, {**ada, "prompt_version": "hello@2", "purpose": "playground"}),
+            (4, {**ada, "company_id": other.id}),
+            (8, {"agent_name": "Bob", "at": utc(2026, 6, 16)}),
+            (16, {"user_id": self.env.ref("base.user_admin").id}),
+        ):
+            self.record(Usage(tokens * 10**6), **about)
+        usage = self.env["steward.usage"].with_context(
+            allowed_company_ids=[self.env.company.id, other.id]
+        )
+
+        def costs(groupby):
+            rows = usage._read_group(
+                [("model_id", "=", self.chat.id)], [groupby], ["cost:sum"]
+            )
+            return [cost for _key, cost in rows]
+
+        for groupby, expected in (
+            ("agent_name", [7, 8, 16]),
+            ("prompt_version", [5, 2, 24]),
+            ("purpose", [2, 29]),
+            ("company_id", [27, 4]),
+            ("at:day", [23, 8]),
+            ("model_name", [31]),
+        ):
+            with self.subTest(groupby=groupby):
+                self.assertCountEqual(costs(groupby), expected)
+        self.assertIn(16, costs("user_id"))
+
     # -- priced anew --------------------------------------------------------------
 
     def test_reprice_keeps_the_old(self):

@@ -108,7 +108,7 @@ class TestAccessMatrix(TransactionCase):
             return {**version, model._version_of: made.id}
         if model._name in ("steward.prompt.label", "steward.prompt.move"):
             prompts = self.env["steward.prompt"]
-            parent = self.minimal(prompts, f"{name}-parent", company)
+            parent = self.minimal(prompts, f"{name}-{model._rec_name}", company)
             version = prompts.create(parent)._current_version()
             links = {"prompt_id": version.prompt_id.id, "version_id": version.id}
             return {model._rec_name: name, **links}

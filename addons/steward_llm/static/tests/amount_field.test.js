@@ -44,3 +44,12 @@ test("what is emptied is unknown, not zero", async () => {
     await clickSave();
     expect.verifySteps([{ small: false, unknown: 0 }]);
 });
+
+test("pivots show no more places than say something", async () => {
+    await mountView({
+        type: "pivot",
+        resModel: "price",
+        arch: `<pivot><field name="small" type="measure" widget="steward_amount"/></pivot>`,
+    });
+    expect(".o_pivot_cell_value").toHaveText("0.0375");
+});

@@ -5,18 +5,23 @@ import { formatFloat } from "@web/views/fields/formatters";
 const MOST = 9; // places, as numeric(18,9) has them
 
 /** Dollars. Empty is unknown, not zero; two places, and more where they say something. */
+export function formatAmount(value) {
+    if (value === false || value === null || value === undefined) {
+        return "";
+    }
+    const places = value.toFixed(MOST).split(".")[1].replace(/0+$/, "").length;
+    return formatFloat(value, { digits: [18, Math.max(2, places)] });
+}
+
 export class AmountField extends FloatField {
     parse(value) {
         return value.trim() ? super.parse(value) : false;
     }
 
     get formattedValue() {
-        if (this.value === false) {
-            return "";
-        }
-        const places = this.value.toFixed(MOST).split(".")[1].replace(/0+$/, "").length;
-        return formatFloat(this.value, { digits: [18, Math.max(2, places)] });
+        return formatAmount(this.value);
     }
 }
 
 registry.category("fields").add("steward_amount", { ...floatField, component: AmountField });
+registry.category("formatters").add("steward_amount", formatAmount);
