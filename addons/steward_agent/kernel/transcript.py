@@ -94,9 +94,7 @@ def unwrapped(content: str, boundary: str) -> JSON:
         return None
 
 
-def sources_of(
-    value: JSON, arguments: Mapping[str, JSON]
-) -> Iterator[dict[str, JSON]]:
+def sources_of(value: JSON, arguments: Mapping[str, JSON]) -> Iterator[dict[str, JSON]]:
     """What can be referred to in a tool's result: passages and records.
 
     >>> list(sources_of({"passages": [{"number": 1, "title": "Refunds",

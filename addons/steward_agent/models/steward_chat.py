@@ -1,6 +1,6 @@
 from datetime import UTC
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.addons.steward.exceptions import StewardError
 from odoo.addons.steward.kernel.redactor import REDACTOR
 from odoo.exceptions import AccessError
@@ -86,6 +86,13 @@ class StewardRun(models.Model):
     """A run as a conversation on the screen."""
 
     _inherit = "steward.run"
+
+    is_chat = fields.Boolean(compute="_compute_is_chat")
+
+    @api.depends("agent_id.kind", "source")
+    def _compute_is_chat(self):
+        for run in self:
+            run.is_chat = run.source == "here" and run.agent_id.kind == "chat"
 
     # -- the API -------------------------------------------------------------------
 
@@ -198,10 +205,11 @@ class StewardRun(models.Model):
             if line.by == "tool":
                 row |= steps.pop(("call", line.place), {})
             told.append(row)
-        # a playbook that stood in for the model called these
-        others = [{"by": "tool", "place": "", **step} for step in steps.values()]
-        last = len(told) if not self.is_over else max(0, len(told) - 1)
-        return told[:last] + others + told[last:]
+        # a playbook that stood in for the model called these, and said that
+        told += [{"by": "tool", "place": "", **step} for step in steps.values()]
+        if self.degraded and self.output:
+            told.append({"by": "agent", "text": self.output, "place": ""})
+        return told
 
     def _kept_lines(self):
         """What the ledger has of a conversation that was forgotten."""
@@ -237,7 +245,9 @@ class StewardRun(models.Model):
     def _approvals_to_tell(self):
         """What people were asked, and what would change, as far as one may know."""
         states = dict(
-            self.env["steward.approval"]._fields["state"]._description_selection(self.env)
+            self.env["steward.approval"]
+            ._fields["state"]
+            ._description_selection(self.env)
         )
         return [
             {

@@ -51,7 +51,9 @@ class TestTranscript(ChatCase):
         self.assertFalse(told["run"]["may_steer"])
 
     def test_a_call_that_failed(self):
-        self.answers(says("", ("read_records", {"model": "no.such", "record_ids": [1]})))
+        self.answers(
+            says("", ("read_records", {"model": "no.such", "record_ids": [1]}))
+        )
         call = self.told(self.ask(self.chat_agent()))["lines"][1]
         self.assertEqual(call["status"], "error")
         self.assertIn("no.such", call["problem"])
@@ -146,10 +148,9 @@ class TestTranscript(ChatCase):
         self.assertFalse(told["run"]["may_speak"])
 
     def test_secrets_are_masked(self):
-        key = "sk-" + "x" * 40
-        self.answers(says(f"The key is {key}."))
-        told = self.told(self.ask(self.chat_agent(), f"Use {key}"))
-        self.assertNotIn(key, str(told))
+        self.answers(says("It is password: hunter2"))
+        told = self.told(self.ask(self.chat_agent(), "Use password: hunter2"))
+        self.assertNotIn("hunter2", str(told))
 
     def test_who_may_read_it(self):
         self.answers(says("Seven."))
@@ -184,7 +185,9 @@ class TestTranscript(ChatCase):
         self.robot.active = True
         told = {row["code"]: row for row in agents.to_chat_with()["agents"]}
         self.assertNotIn("problem", told[other.code])
-        self.assertFalse(set(told) & set(agents.search([("kind", "!=", "chat")]).mapped("code")))
+        self.assertFalse(
+            set(told) & set(agents.search([("kind", "!=", "chat")]).mapped("code"))
+        )
         for user in (self.viewer, self.robot):
             with self.subTest(user=user.login), self.assertRaises(AccessError):
                 agents.with_user(user).to_chat_with()
@@ -217,7 +220,9 @@ class TestTranscript(ChatCase):
     def test_buttons(self):
         agent = self.chat_agent()
         action = agent.with_user(self.operator).action_chat()
-        self.assertEqual((action["tag"], action["params"]["agent"]), ("steward_chat", agent.code))
+        self.assertEqual(
+            (action["tag"], action["params"]["agent"]), ("steward_chat", agent.code)
+        )
         self.answers()
         run = self.ask(agent)
         params = run.with_user(self.viewer).action_chat()["params"]

@@ -59,7 +59,11 @@ class TestTranscript(BaseCase):
         told = lines(
             [
                 {"role": "user", "content": [{"type": "text", "text": "Who?"}]},
-                {"role": "assistant", "content": "", "tool_calls": [{**FINDS, "id": "a"}]},
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "tool_calls": [{**FINDS, "id": "a"}],
+                },
                 {"role": "tool", "tool_call_id": "a", "content": content},
                 {"role": "assistant", "content": "It is Azure Interior."},
             ],
