@@ -77,22 +77,22 @@ class StewardRun(models.Model):
                 log_exceptions=False,
             )
             [(state,)] = cr.fetchall()
+            answering = run.with_env(self.env(cr=cr))
+            answering.invalidate_recordset()
             if state in ENDED:
-                follower = run.with_env(self.env(cr=cr))._follow(text)
-                answering = follower.id
+                answering = answering._follow(text)
             else:
                 name = f"said:{time.time_ns():020}"
-                run.with_env(self.env(cr=cr))._keep_variables({name: text})
-                answering = run.id
-        # sudo: steward.run - told to who may run its agent
-        found = self.browse(answering).sudo()
-        found.invalidate_recordset()
-        return {
-            "run_id": found.id,
-            "trace_id": found.trace_id,
-            "state": found.state,
-            "session": found.session,
-        }
+                answering._keep_variables({name: text})
+            # in this transaction: the caller's began before there was a follower
+            # sudo: steward.run - told to who may run its agent
+            found = answering.sudo()
+            return {
+                "run_id": found.id,
+                "trace_id": found.trace_id,
+                "state": found.state,
+                "session": found.session,
+            }
 
     @api.model
     def said(self, trace_id: str) -> list[dict]:

@@ -86,7 +86,7 @@ export class ToolLine extends Component {
         return ms === undefined ? "" : formatDuration(ms);
     }
     get contents() {
-        const { input, output } = this.state.details;
+        const { input = false, output = false } = this.state.details || {};
         return [
             [_t("With"), input],
             [_t("Result"), output],
