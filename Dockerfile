@@ -22,7 +22,13 @@ RUN site="$(python3 -c 'import site; print(site.getsitepackages()[0])')" \
 # Not in /mnt/extra-addons: that is a volume, and a new image would not renew it.
 COPY addons /opt/steward/addons
 COPY docker/odoo.conf /etc/odoo/odoo.conf
-COPY --chmod=0755 docker/with-secrets docker/steward-setup /usr/local/bin/
+COPY docker/runner.toml /etc/steward/runner.toml
+COPY --chmod=0755 docker/with-secrets docker/steward-setup docker/steward-runner /usr/local/bin/
+# What the runner's client needs is in requirements.txt; its volumes are Odoo's user's.
+COPY client /opt/steward/client
+RUN pip install --no-cache-dir --break-system-packages --root-user-action=ignore \
+        --no-deps /opt/steward/client \
+    && install -d -o odoo -g odoo -m 0700 /var/lib/steward /srv/backups
 
 USER odoo
 ENTRYPOINT ["with-secrets"]

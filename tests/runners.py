@@ -25,7 +25,7 @@ from steward_client.runner.enrol import enrol  # noqa: E402
 from steward_client.runner.problems import Problem  # noqa: E402, F401
 from steward_client.runner.service import Runner  # noqa: E402
 
-PATIENCE = 90  # seconds
+PATIENCE = float(__import__("os").environ.get("PAT", "90"))  # seconds
 
 # the tables of the addon that the runner reads and writes, and what it asks of Odoo's
 SEAM = """
@@ -271,7 +271,8 @@ class World:
         )
 
     def log(self):
-        return (self.folder / "runner.log").read_text()
+        path = self.folder / "runner.log"
+        return path.read_text() if path.exists() else ""
 
     def until(self, happens, process=None, patience=PATIENCE):
         """Wait for something; its truth."""
@@ -327,11 +328,46 @@ class World:
         assert hidden == []
 
 
+@contextlib.contextmanager
+def locked(world, table="res_partner"):
+    """Nobody reads a table meanwhile, so a dump waits."""
+    server = world.databases.server
+    connection = psycopg2.connect(
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=server.password or None,
+        dbname=world.database,
+    )
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+    finally:
+        connection.close()
+
+
 def end(process, how=signal.SIGKILL):
     """End a process, and wait for it."""
     if process.poll() is None:
         process.send_signal(how)
     return process.wait(PATIENCE)
+
+
+def children(pid, name):
+    """The processes below one that are called so."""
+    found = []
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True
+    ).stdout
+    family = {str(pid)}
+    for line in listed.splitlines():
+        child, parent, command = line.split(None, 2)
+        if parent in family:
+            family.add(child)
+            if command == name:
+                found.append(int(child))
+    return found
 
 
 def tree(root):

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from runners import World, end, tree
+from runners import World, children, end, tree
 
 from steward_client.backup.manifest import new_key
 
@@ -431,22 +431,6 @@ def test_pg_dump_is_killed(world):
     assert "pg_dump ended with signal 9" in row["error"], row
     assert world.listed() == []
     world.expect_truth()
-
-
-def children(pid, name):
-    """The processes below one that are called so."""
-    found = []
-    listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True
-    ).stdout
-    family = {str(pid)}
-    for line in listed.splitlines():
-        child, parent, command = line.split(None, 2)
-        if parent in family:
-            family.add(child)
-            if command == name:
-                found.append(int(child))
-    return found
 
 
 def test_postgresql_ends_the_session(world):

@@ -8,8 +8,10 @@ thing in memory and must be complained about, so no check can pass by looking aw
 import configparser
 import copy
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +29,7 @@ ENDS_BY_ITSELF = {"setup": "brings the database up to date and ends"}
 # what the world may reach: the TLS proxy
 PUBLIC = {"tls": {"80:80", "443:443", "443:443/udp"}}
 PROFILES = {
-    None: {"db", "setup", "odoo", "web"},
+    None: {"db", "setup", "odoo", "runner", "web"},
     "tls": {"tls"},
     "mail": {"mail"},
     "s3": {"s3"},
@@ -71,6 +73,10 @@ class Files:
     ignored_by_docker: list[str]
     ignored_by_git: list[str]
     requirements: str
+    runner: dict[str, Any]
+    start_runner: str
+    unit: dict[tuple[str, str], str]
+    client: dict[str, Any]
     cluster: str
     source: str
 
@@ -103,6 +109,14 @@ def conf(name: str) -> dict[tuple[str, str], str]:
     }
 
 
+def unit(name: str) -> dict[tuple[str, str], str]:
+    """A unit of systemd; names are told apart by their case there."""
+    parser = configparser.RawConfigParser(strict=True)
+    parser.optionxform = str
+    parser.read_string(text(name))
+    return {(s, k): value for s in parser.sections() for k, value in parser[s].items()}
+
+
 @pytest.fixture(scope="module")
 def as_they_are() -> Files:
     return Files(
@@ -122,6 +136,10 @@ def as_they_are() -> Files:
         ignored_by_docker=lines(".dockerignore"),
         ignored_by_git=lines("docker/secrets/.gitignore"),
         requirements=text("requirements.txt"),
+        runner=tomllib.loads(text("docker/runner.toml")),
+        start_runner=text("docker/steward-runner"),
+        unit=unit("deploy/steward-runner.service"),
+        client=tomllib.loads(text("client/pyproject.toml")),
         cluster=Path(cluster.__file__).read_text(encoding="utf-8"),
         source=Path(source.__file__).read_text(encoding="utf-8"),
     )
@@ -175,7 +193,10 @@ def test_every_workflow_has_a_schema():
 
 @pytest.mark.parametrize(
     "name",
-    ["docker/with-secrets", "docker/steward-setup", "docker/postgres/10-steward.sh"],
+    [
+        *("docker/with-secrets", "docker/steward-setup", "docker/steward-runner"),
+        "docker/postgres/10-steward.sh",
+    ],
 )
 def test_shell_syntax(name):
     done = subprocess.run(["bash", "-n", ROOT / name], capture_output=True, text=True)
@@ -447,6 +468,117 @@ def jobs_leave_a_worker(files: Files) -> list[str]:
     return [f"{jobs} jobs at a time leave no worker for people"]
 
 
+# -- the runner ----------------------------------------------------------------
+
+
+def runner_of_the_composition(files: Files) -> list[str]:
+    service, told = files.services["runner"], files.runner
+    found = []
+    dsn = dict(word.split("=") for word in told["dsn"].split())
+    same = {
+        "host": "db_host",
+        "port": "db_port",
+        "user": "db_user",
+        "dbname": "db_name",
+    }
+    if set(dsn) != set(same):
+        found.append("the DSN says too little, or has a password")
+    for word, key in same.items():
+        if dsn.get(word) != files.conf["options", key]:
+            found.append(f"the runner works with another {word} than Odoo")
+    if told["template"] != files.conf["options", "db_template"]:
+        found.append("a restored database would have no vector")
+    if told["filestore"] != f"{files.conf['options', 'data_dir']}/filestore":
+        found.append("it does not back up Odoo's files")
+    mounted = [volume.split(":")[1] for volume in service["volumes"]]
+    kept = [told["work"], told["key_file"], told["signing_key_file"]]
+    kept += [told["filestore"], *told["storages"]]
+    found += [
+        f"{path} would be lost with the container"
+        for path in kept
+        if not any(path == top or path.startswith(f"{top}/") for top in mounted)
+    ]
+    made = re.search(r"install -d -o odoo -g odoo [^&\n]*", files.dockerfile)
+    made_there = made[0].split() if made else []
+    found += [
+        f"Odoo's user could not write to {top}"
+        for top in set(mounted) - {files.conf["options", "data_dir"], *made_there}
+    ]
+    backups = {v.split(":")[0] for v in service["volumes"] if "backups" in v}
+    odoo = {v.split(":")[0] for v in files.services["odoo"]["volumes"]}
+    if not backups or backups & odoo:
+        found.append("who breaks into Odoo could remove the backups")
+    if service["depends_on"].get("setup") != {
+        "condition": "service_completed_successfully"
+    }:
+        found.append("it would be enrolled for a database that is not there")
+    if _seconds(service.get("stop_grace_period")) < HANDS_BACK:
+        found.append("it would be killed while it hands back its work")
+    if service["healthcheck"]["test"][1:] != [
+        "with-secrets",
+        *service["command"],
+        "healthy",
+    ]:
+        found.append("its health is not what Odoo has heard of it")
+    for words in ("seen_at >", "enrol --auto", "exec steward runner"):
+        if words not in files.start_runner:
+            found.append(f"docker/steward-runner lacks {words!r}")
+    if "steward" not in files.client["project"]["scripts"]:
+        found.append("the client has no command steward")
+    needed = files.client["project"]["optional-dependencies"]["runner"]
+    pinned = {re.split("[=<>]", row)[0] for row in files.requirements.splitlines()}
+    wanted = {re.split("[=<>]", row)[0] for row in needed}
+    wanted.discard("psycopg2-binary")  # Odoo brings its own
+    found += [f"the image has no {need}" for need in wanted - pinned]
+    return found
+
+
+HANDS_BACK = 20  # seconds that the runner takes for it, at most: docs/runner.md
+
+
+def _seconds(text_: str | None) -> int:
+    return int((text_ or "0").removesuffix("s"))
+
+
+def runner_as_a_service(files: Files) -> list[str]:
+    told = {
+        key: value for (part, key), value in files.unit.items() if part == "Service"
+    }
+    found = []
+    if told.get("User") in (None, "root"):
+        found.append("it runs as root")
+    program, *words = told["ExecStart"].split()
+    if not program.startswith("/") or words != ["runner"]:
+        found.append("it does not start the runner")
+    if Path(program).name not in files.client["project"]["scripts"]:
+        found.append(f"the client has no command {program}")
+    if told.get("Restart") != "always":
+        found.append("it stays down when PostgreSQL was")
+    if told.get("KillMode") != "mixed":
+        found.append("its programs would be killed before it could tell")
+    if _seconds(told.get("TimeoutStopSec")) < HANDS_BACK:
+        found.append("it would be killed while it hands back its work")
+    found += [f"{k} is not {v}" for k, v in HARDENED.items() if told.get(k) != v]
+    writable = told.get("ReadWritePaths", "").split()
+    for path in (files.runner["filestore"], *files.runner["storages"]):
+        if not any(path == top or path.startswith(f"{top}/") for top in writable):
+            found.append(f"it could not write to {path}")
+    if not files.runner["work"].startswith(f"/var/lib/{told.get('StateDirectory')}/"):
+        found.append("its journal has no place")
+    if files.unit.get(("Install", "WantedBy")) != "multi-user.target":
+        found.append("it does not start with the machine")
+    return found
+
+
+HARDENED = {
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "UMask": "0077",
+}
+
+
 # -- CI ------------------------------------------------------------------------
 
 
@@ -538,6 +670,10 @@ def set_conf(key: str, value: str) -> Callable[[Files], None]:
     return lambda files: files.conf.__setitem__(("options", key), value)
 
 
+def set_unit(key: str, value: str) -> Callable[[Files], None]:
+    return lambda files: files.unit.__setitem__(("Service", key), value)
+
+
 def drop_step(run: str) -> Callable[[Files], None]:
     def change(files: Files) -> None:
         steps = files.ci["jobs"]["server"]["steps"]
@@ -606,6 +742,34 @@ TWINS = [
     (proxy_reaches_odoo, rewrite("proxy", "@bus odoo:8072", "@bus odoo:8069")),
     (proxy_reaches_odoo, set_conf("gevent_port", "8073")),
     (jobs_leave_a_worker, set_conf("workers", "1")),
+    (runner_of_the_composition, spoil("compose/services/runner/volumes", ["odoo:/x"])),
+    (
+        runner_of_the_composition,
+        lambda files: files.services["odoo"]["volumes"].append("backups:/srv/backups"),
+    ),
+    (runner_of_the_composition, spoil("compose/services/runner/stop_grace_period")),
+    (runner_of_the_composition, spoil("compose/services/runner/depends_on/setup", {})),
+    (
+        runner_of_the_composition,
+        spoil("compose/services/runner/healthcheck/test", ["CMD", "true"]),
+    ),
+    (runner_of_the_composition, spoil("runner/dsn", "host=db dbname=production")),
+    (runner_of_the_composition, spoil("runner/template", "template0")),
+    (runner_of_the_composition, spoil("runner/filestore", "/var/lib/odoo/files")),
+    (runner_of_the_composition, spoil("runner/storages", ["/backups"])),
+    (runner_of_the_composition, rewrite("dockerfile", "-o odoo", "-o root")),
+    (runner_of_the_composition, rewrite("start_runner", "enrol --auto", "enrol")),
+    (runner_of_the_composition, rewrite("requirements", "zstandard", "zstd")),
+    (runner_as_a_service, set_unit("User", "root")),
+    (runner_as_a_service, set_unit("ExecStart", "/usr/local/bin/runner runner")),
+    (runner_as_a_service, set_unit("ExecStart", "/usr/local/bin/steward health")),
+    (runner_as_a_service, set_unit("Restart", "on-failure")),
+    (runner_as_a_service, set_unit("KillMode", "control-group")),
+    (runner_as_a_service, set_unit("TimeoutStopSec", "10")),
+    (runner_as_a_service, set_unit("ProtectSystem", "full")),
+    (runner_as_a_service, set_unit("ReadWritePaths", "/srv/backups")),
+    (runner_as_a_service, set_unit("StateDirectory", "odoo")),
+    (runner_as_a_service, lambda files: files.unit.pop(("Install", "WantedBy"))),
     (gates, drop_step("make test")),
     (gates, drop_step("make lint")),
     (gates, spoil("ci/jobs/server/timeout-minutes")),
@@ -633,3 +797,29 @@ def test_holds(check, files):
 def test_twin_is_reported(check, change, files):
     change(files)
     assert check(files), "spoiled, and nobody noticed"
+
+
+def test_the_unit_is_one():
+    """systemd itself reads it, where there is one."""
+    analyze = shutil.which("systemd-analyze")
+    if not analyze:
+        return  # what matters of it is checked above
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", ROOT / "deploy/steward-runner.service"],
+        capture_output=True,
+        text=True,
+    )
+    wrong = [
+        row for row in done.stderr.splitlines() if "steward-runner.service:" in row
+    ]
+    # neither the command nor the user is here
+    assert not [r for r in wrong if "not executable" not in r], wrong
+
+
+def test_the_runners_settings_are_read(tmp_path):
+    """By the runner itself: no setting that it does not know."""
+    sys.path.insert(0, str(ROOT / "client"))
+    from steward_client.runner.config import load
+
+    told = load(ROOT / "docker/runner.toml")
+    assert str(told.journal) == "/var/lib/steward/work/journal.jsonl"

@@ -389,6 +389,65 @@ def test_no_server_on_the_command_line(knowledge):
     assert CliRunner().invoke(cli, ["search", "tides"], env=env).exit_code == 3
 
 
+# -- the index ---------------------------------------------------------------------
+
+MANY = 21_000  # vectors: enough for an index of their own
+
+
+@pytest.fixture
+def crowded(knowledge):
+    """The active space, with so many passages that it needs an index."""
+    [(space, size)] = knowledge.sql(
+        "SELECT id, dimensions FROM steward_space WHERE state = 'active'"
+    )
+    knowledge.sql(
+        "WITH passage AS (INSERT INTO steward_chunk (document_id, sequence, text)"
+        " SELECT (SELECT min(id) FROM steward_document), 1000 + n, 'n ' || n"
+        " FROM generate_series(1, %s) n RETURNING id)"
+        " INSERT INTO steward_vector (space_id, chunk_id, embedding)"
+        " SELECT %s, id, array_agg(random() - 0.5)::vector::halfvec"
+        " FROM passage, generate_series(1, %s) GROUP BY id",
+        *(MANY, space, size),
+    )
+    yield space
+    knowledge.sql("DELETE FROM steward_chunk WHERE sequence > 1000")
+
+
+def test_an_index_whose_build_is_killed(knowledge, crowded):
+    """A job builds it; what a killed build left behind is built anew."""
+    [(tend,)] = knowledge.sql(
+        "SELECT res_id FROM ir_model_data WHERE module = 'steward_knowledge'"
+        " AND name = 'cron_tend_spaces'"
+    )
+
+    def valid():
+        return knowledge.sql(
+            "SELECT i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = indexrelid"
+            " WHERE c.relname = %s",
+            f"steward_vector_space_{crowded}_half",
+        )
+
+    knowledge.call("ir.cron", "method_direct_trigger", ids=[tend])
+    knowledge.until(
+        lambda: knowledge.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index"
+            " WHERE phase LIKE 'building index%%' AND datname = current_database()"
+        ),
+        "an index that is being built",
+    )
+    knowledge.until(lambda: valid() == [(False,)], "what is left behind")
+    knowledge.until(
+        lambda: (
+            knowledge.call("ir.cron", "method_direct_trigger", ids=[tend])
+            and knowledge.sql(
+                "SELECT 1 FROM steward_space WHERE id = %s AND has_index", crowded
+            )
+        ),
+        "an index",
+    )
+    assert valid() == [(True,)]
+
+
 # -- without pgvector --------------------------------------------------------------
 
 

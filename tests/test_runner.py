@@ -12,13 +12,12 @@ import sys
 import threading
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import replace
 
 import psycopg2
 import pytest
 from click.testing import CliRunner
-from runners import CLIENT, Problem, Runner, World, end
+from runners import CLIENT, Problem, Runner, World, end, locked
 
 from steward_client.cli import cli
 from steward_client.runner import config as configs
@@ -34,25 +33,6 @@ def world(settings, databases, tmp_path):
         yield made.make()
     finally:
         made.gone()
-
-
-@contextmanager
-def locked(world, table="res_partner"):
-    """Nobody reads a table meanwhile, so a dump waits."""
-    server = world.databases.server
-    connection = psycopg2.connect(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        password=server.password or None,
-        dbname=world.database,
-    )
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-        yield
-    finally:
-        connection.close()
 
 
 PARAMETER = "UPDATE ir_config_parameter SET"
@@ -339,12 +319,33 @@ def test_progress_and_cancelling(world):
             row = world.row(uid)
             assert row["state"] == "running"
             assert 0 < row["progress"] < 100
+            began = time.monotonic()
             world.sql("UPDATE steward_operation SET cancel_wanted = true")
+            world.sql("SELECT pg_notify('steward_operation', %s)", uid)
             world.until(lambda: state_of(world, uid) == "cancelled", process, 15)
+            assert time.monotonic() - began < 4  # it was told, and did not look
     finally:
         end(process, signal.SIGTERM)
     assert world.listed() == []
     world.expect_truth()
+
+
+def test_it_lives_while_it_works(world, monkeypatch):
+    """Odoo would say that it is silent, and that no backup is made."""
+    monkeypatch.setattr("steward_client.runner.service.SEEN", 1.0)
+    monkeypatch.setattr("steward_client.runner.service.BEAT", 1.0)
+    seen = "SELECT seen_at, facts->>'clock', facts ? 'verbs' FROM steward_runner"
+    uid = world.ask("backup")
+    worker = threading.Thread(target=world.work_off)
+    with locked(world):
+        worker.start()
+        world.until(lambda: world.reached(uid, "dump"))
+        [(before, clock, _knows)] = world.sql(seen)
+        world.until(lambda: world.sql(seen)[0][0] > before)
+        world.until(lambda: world.sql(seen)[0][1] > clock)
+    worker.join()
+    assert world.sql(seen)[0][2]
+    assert state_of(world, uid) == "done"
 
 
 def test_it_goes_on_at_once(world):

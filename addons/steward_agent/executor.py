@@ -132,9 +132,7 @@ class Executor(Thinking):
             case Wait():
                 return self._sleep(move)
             case Done():
-                return self._heard_late() or self._finish(
-                    "completed", output=move.output
-                )
+                return self._heard_late() or self._complete(move.output)
             case Failed():
                 return self._fall_back(move) or self._finish(
                     "failed", move.message, category=move.category
@@ -352,6 +350,11 @@ class Executor(Thinking):
         )
         self.run._enqueue(eta=until)
         return self._let_go()
+
+    def _complete(self, output):
+        if self.run.degraded:
+            self.run._remember(output)
+        return self._finish("completed", output=output)
 
     def _finish(self, state, reason="", **how):
         self.run._end(state, reason, **how)

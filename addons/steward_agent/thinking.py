@@ -335,7 +335,7 @@ class Thinking:
             told["prompt_version"] = self.run.prompt_version
         self._record(
             kind="llm_inference",
-            name=model.name or self.env._("No model"),
+            name=self.env._("Answer"),
             move=move,
             outcome=outcome,
             model=model.name or None,
@@ -484,13 +484,13 @@ class Thinking:
             [self.run.id],
         )
         said = sorted(self.cr.fetchall())
-        for _name, text in said:
-            self.machine.hear(text)
+        for _name, row in said:
+            self.machine.hear(row["text"])
         return bool(said)
 
     def _heard_late(self) -> bool:
         """Whether somebody said something while the last answer was given."""
-        if not self._hear():
+        if not isinstance(self.machine, Conversation) or not self._hear():
             return False
         self._checkpoint()
         return True

@@ -34,6 +34,7 @@
         "views/steward_harvest_views.xml",
         "views/steward_source_item_views.xml",
         "views/steward_source_views.xml",
+        "views/steward_hook_views.xml",
         "views/steward_document_views.xml",
         "views/steward_topic_views.xml",
         "views/steward_entity_views.xml",

@@ -341,7 +341,7 @@ class Cluster:
         if marker.exists():
             return
         password = self._password()
-        self._admin(
+        self.administer(
             f"DROP DATABASE IF EXISTS {TEMPLATE}",
             f"DO $$ BEGIN CREATE ROLE {ROLE} LOGIN CREATEDB; "
             "EXCEPTION WHEN duplicate_object THEN NULL; END $$",
@@ -349,10 +349,11 @@ class Cluster:
             f"CREATE DATABASE {TEMPLATE} TEMPLATE template0 OWNER {ROLE}"
             " ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'",
         )
-        self._admin("CREATE EXTENSION vector", database=TEMPLATE)
+        self.administer("CREATE EXTENSION vector", database=TEMPLATE)
         files.write(marker, time.strftime("%Y-%m-%d\n"))
 
-    def _admin(self, *statements: str, database: str = "postgres") -> None:
+    def administer(self, *statements: str, database: str = "postgres") -> None:
+        """Do what Odoo's role may not, as the superuser."""
         commands.run(
             [self.binaries / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1"]
             + ["-h", self.socket, "-U", "postgres", "-d", database]

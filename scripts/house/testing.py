@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -20,6 +21,12 @@ from house.settings import ADDONS, ROOT, Settings, addons, product_addons
 BENCHES = ROOT / "bench"
 OUTSIDE = 2  # lanes of the tests from outside
 SLOW = ("demo_knowledge", "knowledge", "lifecycle", "neutralize")  # dealt out first
+EXPORT = """
+from odoo.tools.translate import trans_export
+for name in {names!r}:
+    with open({out!r} + "/" + name, "wb") as file:
+        trans_export(None, [name], file, "po", env)
+"""
 
 
 def _pytest(settings: Settings, *arguments: str | Path) -> list[str]:
@@ -115,7 +122,12 @@ def whole(settings: Settings) -> int:
                     "--doctest-modules",
                     f"--each-addon={','.join(addons())}",
                     f"--counts={results / 'addons.json'}",
-                    *("--cov=addons", "--cov=client", "--cov-report="),
+                    *(
+                        "--cov=addons",
+                        "--cov=client",
+                        "--cov-report=",
+                        "--durations=30",
+                    ),
                     *kernels,
                     *(str(ADDONS / name / "tests") for name in addons()),
                 ),
@@ -220,33 +232,40 @@ def pot(settings: Settings) -> int:
     with test_server(settings) as server:
         databases = Databases(settings, server, "test")
         with databases.clone(databases.template(product_addons())) as database:
-            for name in product_addons():
+            for name, text in export_pots(databases, database).items():
                 target = ADDONS / name / "i18n" / f"{name}.pot"
                 target.parent.mkdir(exist_ok=True)
-                files.write(target, export_pot(databases, database, name), 0o644)
+                files.write(target, text, 0o644)
                 say("pot", str(target.relative_to(ROOT)))
     return 0
 
 
-def export_pot(databases: Databases, database: str, name: str) -> str:
-    """An addon's terms, without the lines that differ at each export."""
+def export_pots(databases: Databases, database: str) -> dict[str, str]:
+    """Each product addon's terms, without the lines that differ at each export."""
     settings = databases.settings
     conf = _conf(settings, databases.server, database)
-    out = settings.data / f"{database}.pot"
+    out = settings.data / f"{database}.terms"
     try:
+        out.mkdir()
         done = subprocess.run(
-            [settings.odoo, "i18n", "export", "-c", conf, "-d", database]
-            + ["-o", out, name],
+            [settings.odoo, "shell", "-c", conf, "-d", database, "--no-http"],
+            input=EXPORT.format(out=str(out), names=product_addons()),
             env=_env(databases.server),
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise Problem(f"exporting the terms of {name}: {done.stderr[-800:]}")
-        lines = files.read(out).splitlines(keepends=True)
+            raise Problem(f"exporting the terms: {done.stderr[-800:]}")
+        return {
+            name: _without_dates(files.read(out / name)) for name in product_addons()
+        }
     finally:
         conf.unlink()
-        out.unlink(missing_ok=True)
+        shutil.rmtree(out)
+
+
+def _without_dates(pot: str) -> str:
     dates = ('"POT-Creation-Date', '"PO-Revision-Date')
+    lines = pot.splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith(dates))

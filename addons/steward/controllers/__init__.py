@@ -1,1 +1,1 @@
-from . import health, queue_job
+from . import health, hook, queue_job

@@ -66,3 +66,6 @@ UPDATE steward_secret
 DELETE FROM steward_operation WHERE state IN ('queued', 'running');
 UPDATE steward_operation SET arguments = NULL, result = NULL, detail = NULL;
 DELETE FROM steward_runner;
+
+-- hooks: an address of production leads into production alone
+UPDATE steward_hook SET token_hash = NULL;

@@ -12,6 +12,7 @@ from . import steward_pool
 from . import steward_rate_limit
 from . import steward_http
 from . import steward_secret
+from . import steward_hook
 from . import steward_runner
 from . import steward_operation
 from . import steward_progress

@@ -100,6 +100,16 @@ class TestOperation(OperationCase):
         self.assertEqual([told["id"] for told in seen], [operation.id])
         self.assertEqual(self.by("viewer", self.operations).status([]), [])
 
+    def test_who_asks_takes_over(self):
+        """Nobody waits for a scheduled action that others keep waiting."""
+        operation = self.start()
+        self.runner.claim()
+        self.runner.end(result={"counted": 3})
+        self.assertFalse(operation.applied)
+        [told] = self.by("viewer", self.operations).status([operation.id])
+        self.assertEqual((told["state"], told["applied"]), ("done", True))
+        self.assertTrue(operation.applied)
+
     def test_secrets_of_work_are_for_operators(self):
         operation = self.start()
         with self.assertRaises(AccessError):

@@ -29,6 +29,7 @@ until a message answers it, and there is no second place that could say otherwis
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -52,6 +53,7 @@ RETRY_AT_MOST: Final = 120.0  # seconds that a provider may ask us to wait
 CUT_OFF: Final = "Your answer was cut off at its longest. Answer again, and shorter."
 EMPTY: Final = "Your answer was empty. Answer the task, or call a tool."
 
+_ODD: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _PREFIX: Final = "message:"
 _LEFT_OUT: Final = "(left out here: it was long, and long ago)"
 
@@ -150,7 +152,7 @@ def mended(messages: Iterable[Message]) -> list[Message]:
     waiting: dict[str, str] = {}
     for message in messages:
         if message["role"] == "tool":
-            if waiting.pop(message.get("tool_call_id"), None) is None:
+            if waiting.pop(str(message.get("tool_call_id")), None) is None:
                 continue
         elif waiting:
             found += [_not_done(*call) for call in waiting.items()]
@@ -407,7 +409,8 @@ class Conversation:
             arguments = call.get("arguments")
             yield {
                 "id": call_id,
-                "name": clean(str(call.get("name") or "?"))[:NAME_LIMIT],
+                # what no tool is called, no provider takes back either
+                "name": _ODD.sub("_", str(call.get("name") or "_"))[:NAME_LIMIT],
                 "arguments": arguments if isinstance(arguments, dict) else {},
             }
 

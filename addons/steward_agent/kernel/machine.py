@@ -49,7 +49,8 @@ class Act(NamedTuple):
     """Call a tool.
 
     :param step: the step's key in its playbook
-    :param iteration: in which round of the loops around it: "", "3" or "3.0"
+    :param iteration: in which round of the loops around it: "", "3" or "3.0"; after a
+        playbook was called, by which step: "/2", "3/2.0"
     """
 
     step: str
@@ -453,7 +454,8 @@ class Machine:
         except (KeyError, ValueError) as error:
             raise ExpressionError(f"playbook {code}: {error}") from error
         called = _frame(code, "", "steps", f"{frame['scope']}/{step.key}")
-        called["rounds"] = self._iteration()
+        # its steps may have the keys of ours, and it may be called again elsewhere
+        called["rounds"] = f"{self._iteration()}/{step.key}"
         self.position["frames"].append(called)
         self._open_scope(called["scope"], values)
 

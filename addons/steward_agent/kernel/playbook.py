@@ -974,9 +974,6 @@ def input_type(kind: str) -> str:
     return _INPUTS[kind][0]
 
 
-INPUT_TYPES: Final = tuple(_INPUTS)
-
-
 def given_inputs(playbook: Playbook, given: Mapping[str, JSON]) -> dict[str, JSON]:
     r"""The variables a run begins with: what it was given, and defaults for the rest.
 

@@ -83,7 +83,7 @@ class Prompt:
         return cls(text, dict.fromkeys(sorted(used), Input()) | described)
 
     @classmethod
-    def read(cls, document: str) -> "Prompt":
+    def loaded(cls, document: str) -> "Prompt":
         """A prompt as `written`."""
         value = load(document).value
         described = value.get("variables")
@@ -94,7 +94,7 @@ class Prompt:
 
         >>> print(Prompt.of("Hello {{ name }}").written(), end="")
         text: Hello {{ name }}
-        >>> Prompt.read(Prompt.of("Hello {{ name }}").written()).text
+        >>> Prompt.loaded(Prompt.of("Hello {{ name }}").written()).text
         'Hello {{ name }}'
         """
         document: dict[str, JSON] = {"text": self.text}

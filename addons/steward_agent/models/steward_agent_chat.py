@@ -1,3 +1,5 @@
+import json
+
 from odoo import api, fields, models
 from odoo.addons.steward.exceptions import Invalid, Refused, StewardError
 from odoo.addons.steward.kernel.schema import (
@@ -5,6 +7,7 @@ from odoo.addons.steward.kernel.schema import (
     Problem,
     Problems,
     SchemaProblem,
+    load,
     validate,
 )
 from odoo.exceptions import ValidationError
@@ -49,6 +52,12 @@ class StewardAgent(models.Model):
     output_schema = fields.Json(
         "Answer's schema", help="JSON Schema of the answer, when it shall be no text."
     )
+    output_schema_text = fields.Text(
+        "Answer's JSON Schema",
+        compute="_compute_output_schema_text",
+        inverse="_inverse_output_schema_text",
+        help="What the answer has to look like when a program reads it.",
+    )
     context_share = fields.Selection(
         list(kernel.SHARES.items()),
         string="Is told what is known",
@@ -62,6 +71,25 @@ class StewardAgent(models.Model):
     _tokens_sensible = models.Constraint(
         "CHECK (max_tokens >= 0)", "A limit of tokens is not below zero."
     )
+
+    @api.depends("output_schema")
+    def _compute_output_schema_text(self):
+        for agent in self:
+            schema = agent.output_schema
+            agent.output_schema_text = schema and json.dumps(schema, indent=2)
+
+    def _inverse_output_schema_text(self):
+        for agent in self:
+            try:
+                text = (agent.output_schema_text or "").strip()
+                agent.output_schema = load(text).value if text else False
+            except SchemaProblem as error:
+                raise ValidationError(
+                    self.env._(
+                        "The schema of the answer is none: %(problem)s",
+                        problem=error.problem,
+                    )
+                ) from error
 
     @api.constrains("kind", "output_schema")
     def _check_output_schema(self):
@@ -98,8 +126,8 @@ class StewardAgent(models.Model):
     @api.constrains("model_id", "prompt_id", "company_id")
     def _check_model(self):
         for agent in self:
-            # sudo: steward.model, steward.prompt - also those that one does not see
-            model, prompt = agent.sudo().model_id, agent.sudo().prompt_id
+            # sudo: steward.agent - also a model and a prompt that one does not see
+            model, prompt = (seen := agent.sudo()).model_id, seen.prompt_id
             for record in (*model, *prompt):
                 if record.company_id and record.company_id != agent.company_id:
                     raise ValidationError(
@@ -197,6 +225,7 @@ class StewardAgent(models.Model):
                     agent=agent.name,
                 )
             ) from error
+        # sudo: res.company - the name of one that the caller may not see
         company = "company_id" in found._fields and found.sudo().company_id
         if company and company != agent.company_id:
             raise Refused(

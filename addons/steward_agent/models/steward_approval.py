@@ -300,17 +300,6 @@ class StewardApproval(models.Model):
         approval._ask_people(people)
         return approval
 
-    def _ask_people(self, people):
-        """Let people know that they are asked."""
-        for user in people:
-            self.activity_schedule(
-                "mail.mail_activity_data_todo",
-                summary=self.env._(
-                    "%(agent)s waits for you", agent=self.run_id.agent_name
-                ),
-                user_id=user.id,
-            )
-
     @api.model
     def _people_for(self, run, to):
         """Whom a question is for. Hook.

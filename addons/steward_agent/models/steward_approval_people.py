@@ -35,11 +35,6 @@ class StewardApproval(models.Model):
         action["context"] = {"default_approval_id": self.id}
         return action
 
-    def action_open_page(self) -> dict:
-        """Show the page to which mails lead."""
-        self.ensure_one()
-        return {"type": "ir.actions.act_url", "url": self._page(), "target": "self"}
-
     # -- how it is done --------------------------------------------------------------
 
     def _decide_all(self, decision):
@@ -106,26 +101,26 @@ class StewardApproval(models.Model):
 
     def _ask_people(self, people):
         """Let people know that they are asked: an activity, and a mail with a link."""
-        # the activity's own mail would lead past our page
-        super(
-            StewardApproval, self.with_context(mail_activity_quick_update=True)
-        )._ask_people(people)
         for user in people:
-            approval = self.with_context(lang=user.lang)
+            # the activity's own mail would lead past our page
+            approval = self.with_context(
+                lang=user.lang, mail_activity_quick_update=True
+            )
+            subject = approval.env._(
+                "%(agent)s waits for you", agent=self.run_id.agent_name
+            )
+            approval.activity_schedule(
+                "mail.mail_activity_data_todo", summary=subject, user_id=user.id
+            )
             approval.message_notify(
                 partner_ids=user.partner_id.ids,
-                subject=approval.env._(
-                    "%(agent)s waits for you", agent=self.run_id.agent_name
-                ),
+                subject=subject,
                 body=approval.env["ir.qweb"]._render(
                     "steward_agent.approval_mail", {"approval": approval}
                 ),
                 email_layout_xmlid="mail.mail_notification_light",
             )
 
-    def _page(self):
-        """The page where a person may decide; its address proves nothing."""
-        return f"/steward/approval/{self.id}"
-
     def _page_url(self):
-        return f"{self.get_base_url()}{self._page()}"
+        """The page where a person may decide; its address proves nothing."""
+        return f"{self.get_base_url()}/steward/approval/{self.id}"

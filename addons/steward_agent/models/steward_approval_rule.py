@@ -173,6 +173,7 @@ class StewardApprovalRule(models.Model):
     def _in_force(self):
         """All rules that are in use, in their order, as the kernel reads them."""
         # sudo: steward.approval.rule - rules hold for whoever does not see them
+        rules = self.sudo().with_context(active_test=True).search([])
         return tuple(
             kernel.Rule(
                 id=rule.id,
@@ -185,7 +186,7 @@ class StewardApprovalRule(models.Model):
                 amount=rule.amount or "",
                 threshold=rule.threshold,
             )
-            for rule in self.sudo().with_context(active_test=True).search([])
+            for rule in rules
         )
 
     @api.model

@@ -205,11 +205,14 @@ class StewardRun(models.Model):
             if line.by == "tool":
                 row |= steps.pop(("call", line.place), {})
             told.append(row)
-        # a playbook that stood in for the model called these, and said that
-        told += [{"by": "tool", "place": "", **step} for step in steps.values()]
-        if self.degraded and self.output:
-            told.append({"by": "agent", "text": self.output, "place": ""})
-        return told
+        # a playbook that stood in for the model called these, and said what is last
+        others = [{"by": "tool", "place": "", **step} for step in steps.values()]
+        last = len(told) - bool(self.degraded and told[-1]["by"] == "agent")
+        unheard = [
+            {**line, "text": REDACTOR.redact(line["text"]), "unheard": True}
+            for line in _unheard(memory)
+        ]
+        return told[:last] + others + told[last:] + unheard
 
     def _kept_lines(self):
         """What the ledger has of a conversation that was forgotten."""
@@ -286,6 +289,12 @@ class StewardRun(models.Model):
         before = runs.filtered(lambda run: run.id < self.id)
         after = (runs - before - self)[:1]
         return before[-MOST_RUNS:].mapped("trace_id"), after.trace_id
+
+
+def _unheard(memory):
+    """What people said and the model has not been told yet."""
+    said = [memory[name] for name in sorted(memory) if name.startswith("said:")]
+    return [{"by": "person", "text": one["text"], "place": ""} for one in said]
 
 
 def _client_action(**params):

@@ -27,7 +27,7 @@ class StewardContextReport(models.Model):
         "Success (%)",
         readonly=True,
         aggregator="avg",
-        help="Runs that were completed by a model, and that nobody rejected.",
+        help="Runs that were completed, and that nobody rejected.",
     )
     tokens = fields.Float("Tokens of a run", readonly=True, aggregator="avg")
     cost = fields.Float(
@@ -52,7 +52,7 @@ class StewardContextReport(models.Model):
             """
             SELECT id, id AS run_id, agent_id, company_id, started_at,
                    CASE WHEN context_used THEN 'with' ELSE 'without' END AS context,
-                   CASE WHEN state = 'completed' AND degraded IS NULL
+                   CASE WHEN state = 'completed'
                              AND verdict IS DISTINCT FROM 'rejected'
                         THEN 100.0 ELSE 0.0 END AS success,
                    (COALESCE(tokens_in, 0) + COALESCE(tokens_out, 0))::float AS tokens,
@@ -60,7 +60,8 @@ class StewardContextReport(models.Model):
                    COALESCE(context_tokens, 0)::float AS context_tokens,
                    COALESCE(context_saved, 0)::float AS context_saved
               FROM steward_run
-             WHERE context_used IS NOT NULL AND state = ANY(%s)
+             WHERE context_used IS NOT NULL AND degraded IS NULL
+                   AND state = ANY(%s)
             """,
             sorted(ENDED),
         )

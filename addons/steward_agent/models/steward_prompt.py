@@ -127,7 +127,7 @@ class StewardPrompt(models.Model):
         return self._parse().written()
 
     def _definition_values(self, text):
-        prompt = kernel.Prompt.read(text)
+        prompt = kernel.Prompt.loaded(text)
         described = prompt.described()
         return {
             "text": prompt.text,
@@ -154,7 +154,7 @@ class StewardPrompt(models.Model):
                     label=label,
                 )
             )
-        return version.sudo(self.env.su)
+        return version.with_env(self.env)
 
     # -- labels ----------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class StewardPromptVersion(models.Model):
     @tools.ormcache("version_id", "checksum")
     def _prompt_of(self, version_id, checksum):  # noqa: ARG002 - part of the key
         # sudo: steward.prompt.version - as above
-        return kernel.Prompt.read(self.sudo().text)
+        return kernel.Prompt.loaded(self.sudo().text)
 
     def _render(self, variables):
         """The text with these values in it; what they hold stays what it is.
@@ -326,19 +326,16 @@ class StewardPromptVersion(models.Model):
                 }
             )
         # sudo: steward.prompt.move - the history, written by this method alone
-        return (
-            self.env["steward.prompt.move"]
-            .sudo()
-            ._create_own(
-                {
-                    "prompt_id": self.prompt_id.id,
-                    "label": name,
-                    "before_id": before.id,
-                    "version_id": self.id,
-                    "user_id": self.env.uid,
-                    "note": note or False,
-                }
-            )
+        moves = self.env["steward.prompt.move"].sudo()
+        return moves._create_own(
+            {
+                "prompt_id": self.prompt_id.id,
+                "label": name,
+                "before_id": before.id,
+                "version_id": self.id,
+                "user_id": self.env.uid,
+                "note": note or False,
+            }
         )
 
     @api.model

@@ -1,10 +1,12 @@
 import json
+import logging
 import time
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.addons.steward.exceptions import Invalid, Refused
+from odoo.addons.steward.exceptions import Invalid, Refused, StewardError
 from odoo.addons.steward.kernel.redactor import REDACTOR
+from odoo.exceptions import AccessError
 from odoo.fields import Domain
 
 from ..kernel.control import ENDED
@@ -12,6 +14,8 @@ from ..kernel.conversation import messages_of, spoken
 from ..kernel.machine import Variables
 from .steward_agent_chat import TASK_LIMIT
 from .steward_run_screen import READABLE
+
+_logger = logging.getLogger(__name__)
 
 KEEP_DAYS = 30  # that a conversation can be gone on with
 
@@ -70,6 +74,7 @@ class StewardRun(models.Model):
             )
         agent._check_about(run)
         with self._own_transaction() as cr:
+            run = run.with_env(self.env(cr=cr))
             # whoever ends the run waits for this row, or is seen here
             cr.execute(
                 "SELECT state FROM steward_run WHERE id = %s FOR UPDATE",
@@ -77,21 +82,19 @@ class StewardRun(models.Model):
                 log_exceptions=False,
             )
             [(state,)] = cr.fetchall()
-            answering = run.with_env(self.env(cr=cr))
-            answering.invalidate_recordset()
             if state in ENDED:
-                answering = answering._follow(text)
+                run = run._follow(text)
             else:
-                name = f"said:{time.time_ns():020}"
-                answering._keep_variables({name: text})
-            # in this transaction: the caller's began before there was a follower
+                said = {"by": self.env.uid, "text": text}
+                run._keep_variables({f"said:{time.time_ns():020}": said})
             # sudo: steward.run - told to who may run its agent
-            found = answering.sudo()
+            answering = run.sudo()
+            answering.invalidate_recordset()
             return {
-                "run_id": found.id,
-                "trace_id": found.trace_id,
-                "state": found.state,
-                "session": found.session,
+                "run_id": answering.id,
+                "trace_id": answering.trace_id,
+                "state": answering.state,
+                **({"session": answering.session} if answering.session else {}),
             }
 
     @api.model
@@ -151,21 +154,23 @@ class StewardRun(models.Model):
         """Somebody spoke while the run ended: another one answers."""
         if self.agent_id.kind != "chat":
             return
-        with self._own_transaction() as cr:
-            env = self.env(cr=cr)
-            cr.execute(
-                "DELETE FROM steward_run_variable AS said USING steward_run AS run"
-                " WHERE run.id = said.run_id AND run.id = %s AND run.state = ANY(%s)"
-                " AND said.name LIKE 'said:%%' RETURNING said.name, said.value",
-                [self.id, list(ENDED)],
-            )
-            said = [text for _name, text in sorted(cr.fetchall())]
-            if said:
-                run = self.with_env(env)
-                run.invalidate_recordset()
-                run.with_user(run.asked_by_id or run.env.user).sudo()._follow(
-                    "\n".join(said)
+        try:
+            with self._own_transaction() as cr:
+                cr.execute(
+                    "DELETE FROM steward_run_variable AS said USING steward_run AS run"
+                    " WHERE run.id = said.run_id AND run.id = %s"
+                    " AND run.state = ANY(%s) AND said.name LIKE 'said:%%'"
+                    " RETURNING said.name, said.value",
+                    [self.id, list(ENDED)],
                 )
+                said = [row for _name, row in sorted(cr.fetchall())]
+                if said:
+                    self.invalidate_recordset()
+                    # with the rights of who spoke last, as it is now
+                    env = self.env(cr=cr, user=said[-1]["by"], su=False)
+                    self.with_env(env)._follow("\n".join(row["text"] for row in said))
+        except (StewardError, AccessError) as error:
+            _logger.info("run %s: nobody answers any more: %s", self.id, error)
 
     def _memory(self):
         """What the run remembers."""

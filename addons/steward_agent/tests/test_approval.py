@@ -112,6 +112,11 @@ class TestApprovalOfTools(ApprovalCase):
         self.work(run)
         self.assertEqual(run.state, "waiting")
         self.assertEqual(len(self.partners_named("Ann X")), 1)
+        self.decide(run)
+        self.work(run)
+        self.assertEqual(run.state, "completed", run.error)
+        self.assertEqual(len(self.partners_named("Ann X")), 2)
+        self.assertEqual(len(self.steps_of(run)), 2)
 
     # -- what is approved is what is done -----------------------------------------
 

@@ -124,6 +124,55 @@ class TestApprovalPeople(ApprovalCase):
         [told] = self.told(self.asked_to_change(steps))
         self.assertNotIn("hunter2", str(told))
 
+    def test_values_in_words(self):
+        approval = self.asked_to_change()
+        changes = [
+            {"field": name, "before": False, "after": after}
+            for name, after in (
+                ("type", "other"),
+                ("comment", "<p>Call <b>first</b></p>"),
+                ("write_date", "2026-01-31 08:30:00"),
+                ("category_id", []),
+                ("color", 3),
+            )
+        ]
+        part = {"model": "res.partner", "id": self.partner.id, "changes": changes}
+        rate = {"field": "name", "before": "2026-01-30", "after": "2026-01-31"}
+        gone = {"model": "no.such", "id": 1, "changes": [rate]}
+        new = {"model": "res.currency.rate", "id": None, "changes": [rate]}
+        approval._write_own({"changes": [part, new, gone]})
+        told, rates, nothing = self.told(approval)
+        self.assertEqual(
+            [change["after"] for change in told["changes"]],
+            ["Other", "Call *first*", "01/31/2026 08:30:00 AM", "", "3"],
+        )
+        self.assertEqual(
+            (rates["name"], rates["changes"][0]["after"]), ("New", "01/31/2026")
+        )
+        self.assertEqual(nothing["changes"][0]["after"], MASK)
+
+    def test_a_server_action(self):
+        model = self.env["ir.model"]._get_id("res.partner")
+        action = self.env["ir.actions.server"].create(
+            {"name": "Tidy", "model_id": model, "state": "code", "code": "pass"}
+        )
+        self.env["steward.tool"].create(
+            {"name": "tidy", "kind": "action", "action_id": action.id}
+        )
+        steps = '\n  - {tool: tidy, arguments: {ids: ["{{ partner }}"]}}\n'
+        approval = self.asked_to_change(steps)
+        self.assertIn("tidy on Contact (1)", approval.question)
+        [told] = self.told(approval)
+        self.assertEqual(told["name"], "Ann X")
+
+    def test_a_tool_that_is_gone(self):
+        approval = self.asked_to_change(NOTE)
+        approval._write_own({"tool_id": False})
+        [told] = self.told(approval)
+        self.assertEqual(told["name"], "post_message")
+        approval.with_user(self.reviewer).action_refuse()
+        self.assertEqual(approval.state, "refused")
+
     def test_what_programs_are_told(self):
         approval = self.asked_to_change()
         pending = self.approvals.with_user(self.reviewer).pending()

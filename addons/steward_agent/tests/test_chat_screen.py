@@ -147,6 +147,23 @@ class TestTranscript(ChatCase):
         self.assertEqual(told["lines"], [])
         self.assertFalse(told["run"]["may_speak"])
 
+    def test_what_was_not_heard_yet(self):
+        self.env["steward.approval.rule"].create(
+            {"agents": "all", "when": "always", "risk": "write"}
+        )
+        self.answers(says("Let me.", MAKE), says("I do not."))
+        run = self.ask(self.chat_agent())
+        runs = self.env["steward.run"].with_user(self.operator)
+        runs.say(run.trace_id, "Leave it, password: hunter2")
+        last = self.told(run)["lines"][-1]
+        self.assertTrue(last["unheard"])
+        self.assertNotIn("hunter2", last["text"])
+        approvals = self.env["steward.approval"].with_user(self.reviewer)
+        approvals.decide(run.approval_ids.id, "refuse")
+        lines = self.told(self.work(run))["lines"]
+        self.assertFalse([line for line in lines if "unheard" in line])
+        self.assertIn("Leave it", lines[-2]["text"])
+
     def test_secrets_are_masked(self):
         self.answers(says("It is password: hunter2"))
         told = self.told(self.ask(self.chat_agent(), "Use password: hunter2"))

@@ -502,16 +502,29 @@ class TestConversation(ChatCase):
         self.work(run)
         self.assertEqual(run.output, "Two.")
 
+    def said_late(self, run, user):
+        said = {"by": user.id, "text": "And companies?"}
+        run.sudo()._keep_variables({"said:00000000000000000001": said})
+        run.sudo()._answer_late()
+        return (
+            self.env["steward.run"].search([("agent_id", "=", run.agent_id.id)]) - run
+        )
+
     def test_what_is_said_while_it_ends(self):
         """Too late for this run: another one answers."""
         self.answers(says("Seven."))
-        run = self.ask(self.chat_agent())
-        run.sudo()._keep_variables({"said:00000000000000000001": "And companies?"})
-        run.sudo()._answer_late()
-        follower = self.env["steward.run"].search([("agent_id", "=", run.agent_id.id)])
-        follower -= run
+        follower = self.said_late(self.ask(self.chat_agent()), self.operator)
         self.assertEqual(follower.task, "And companies?")
         self.assertEqual(follower.state, "queued")
+        self.assertEqual(follower.asked_by_id, self.operator)
+
+    def test_who_lost_the_right_meanwhile(self):
+        self.answers(says("Seven."))
+        partner = self.partners.create({"name": "Ann X"})
+        about = {"model": "res.partner", "id": partner.id}
+        run = self.ask(self.chat_agent(), record=about)
+        partner.unlink()
+        self.assertFalse(self.said_late(run, self.operator))
 
     def test_who_may_say(self):
         self.answers()
@@ -532,6 +545,18 @@ class TestConversation(ChatCase):
         self.assertTrue(runs.with_user(self.viewer).said(run.trace_id))
         with self.assertRaises(Invalid):
             runs.with_user(clerk).said(run.trace_id)
+
+    def test_an_answer_without_a_model_is_remembered(self):
+        self.answers(BadAnswer("No."))
+        run = self.ask(self.chat_agent(playbook_id=self.fallback().id))
+        self.answers(says("Now with one."))
+        second = self.work(self.say(run, "Again?"))
+        self.assertEqual(second.output, "Now with one.")
+        told = [m["content"] for m in self.asked[0]["messages"][1:]]
+        self.assertEqual(
+            told,
+            ["How many partners?", "Without a model: How many partners?", "Again?"],
+        )
 
     def test_nobody_talks_with_a_playbook(self):
         run = self.run_agent(self.agent("\n  - stop: x\n"))
@@ -720,6 +745,17 @@ class TestConversation(ChatCase):
         self.assertEqual(values["model_id"], self.model.id)
         with self.assertRaisesRegex(ValueError, "not in this database"):
             agent._definition_values(text.replace("test-1", "nothing"))
+
+    def test_a_schema_as_people_write_it(self):
+        agent = self.chat_agent()
+        agent.output_schema_text = "type: object"
+        agent.invalidate_recordset()
+        self.assertEqual(agent.output_schema, {"type": "object"})
+        self.assertEqual(json.loads(agent.output_schema_text), {"type": "object"})
+        agent.output_schema_text = " "
+        self.assertFalse(agent.output_schema)
+        with self.assertRaisesRegex(ValidationError, "is none"):
+            agent.output_schema_text = "[oops"
 
     def test_what_makes_no_sense(self):
         with self.assertRaisesRegex(ValidationError, "schema of the answer is none"):

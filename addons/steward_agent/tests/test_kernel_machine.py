@@ -152,6 +152,21 @@ class TestMachine(BaseCase):
         )
         self.assertEqual(walk.run(), Done({"rows": [[2, 6], [], [6]]}))
 
+    def test_called_playbooks_are_told_apart(self):
+        """The same step of the same playbook, called twice: two steps of the run."""
+        inner = parse("name: Inner\nsteps: [{tool: greet}]", {"greet"})
+        outer = parse(
+            "name: Outer\nsteps: [{tool: greet}, {playbook: inner}, {playbook: inner}]",
+            {"greet"},
+            {"inner": []},
+        )
+        machine = Machine({"": outer, "inner": inner}, {}, Variables({}))
+        seen = []
+        while isinstance(move := machine.next(0.0), Act):
+            seen.append((move.step, move.iteration))
+            machine.succeed(None)
+        self.assertEqual(seen, [("1", ""), ("1", "/2"), ("1", "/3")])
+
     def test_iterations_tell_rounds_apart(self):
         walk = Walk(
             """

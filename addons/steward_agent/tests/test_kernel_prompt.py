@@ -16,7 +16,7 @@ class TestPrompt(BaseCase):
     def test_what_is_written_is_read(self, parts):
         text = "{{ name }}".join(parts)
         prompt = Prompt.of(text, "" if len(parts) == 1 else "name: {default: Ann}")
-        self.assertEqual(Prompt.read(prompt.written()), prompt)
+        self.assertEqual(Prompt.loaded(prompt.written()), prompt)
 
     @given(pieces, words)
     def test_values_stay_what_they_are(self, parts, value):

@@ -255,8 +255,8 @@ class TestPlayground(PromptCase):
         self.calls = []
         case = self
 
-        def _chat(model, messages, tools=(), max_tokens=None, seconds=None, **_options):
-            case.calls.append((model, messages, max_tokens, seconds))
+        def _chat(model, messages, max_tokens=None, subject=None, seconds=None):
+            case.calls.append((model, messages, max_tokens, subject, seconds))
             if model == case.large:
                 raise BudgetExhausted("No money is left.")
             return Chatted(
@@ -296,7 +296,10 @@ class TestPlayground(PromptCase):
         wizard.action_try()
         told = [messages[0]["content"] for _model, messages, *_ in self.calls]
         self.assertEqual(told, ["Answer Ann kindly.", "Two for Ann"])
-        self.assertEqual(self.calls[0][1][1], {"role": "user", "content": "Hi"})
+        _model, messages, most, subject, seconds = self.calls[0]
+        self.assertEqual(messages[1], {"role": "user", "content": "Hi"})
+        self.assertEqual(subject["prompt_version"], "answers@1")
+        self.assertTrue(most and seconds)
         self.assertEqual(wizard.left_answer, "Hello")
         self.assertEqual(wizard.right_told, "Two for Ann")
         self.assertEqual(wizard.left_cost, 0.0012)

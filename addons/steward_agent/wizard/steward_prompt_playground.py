@@ -134,7 +134,13 @@ class StewardPromptPlayground(models.TransientModel):
             if self.input:
                 messages.append({"role": "user", "content": self.input})
             chatted = model._chat(
-                messages, max_tokens=self.max_tokens or MAX_TOKENS, seconds=SECONDS
+                messages,
+                max_tokens=self.max_tokens or MAX_TOKENS,
+                subject={
+                    "purpose": "playground",
+                    "prompt_version": version._reference(),
+                },
+                seconds=SECONDS,
             )
         except StewardError as error:
             found["problem"] = error.sentence

@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -44,7 +45,7 @@ class StewardBackup(models.Model):
         *("verified_at", "verify_ok", "findings", "path", "manifest_sha256", "bytes"),
         *("database_bytes", "filestore_bytes", "filestore_files", "parts"),
         *("odoo_version", "pg_version", "modules_count", "key_id", "is_encrypted"),
-        *("error", "pruned_at", "user_id", "verify_error"),
+        *("error", "pruned_at", "user_id", "verify_error", "export_path"),
     )
 
     plan_id = fields.Many2one(
@@ -113,6 +114,13 @@ class StewardBackup(models.Model):
 
     # what it is
     path = fields.Char(readonly=True, groups="steward.group_operator")
+    export_path = fields.Char(
+        "Odoo's zip",
+        readonly=True,
+        copy=False,
+        groups="steward.group_operator",
+        help="On the runner's machine. Odoo's own database manager restores it.",
+    )
     manifest_sha256 = fields.Char("Manifest (SHA-256)", readonly=True)
     bytes = fields.Float("Size", readonly=True, aggregator="sum")
     database_bytes = fields.Float("Database's size", readonly=True, aggregator=None)
@@ -183,6 +191,8 @@ class StewardBackup(models.Model):
     def _ago(self, span):
         """How long ago something was, in words that fit into a sentence."""
         seconds = max(0.0, span.total_seconds())
+        if seconds < 60:
+            return self.env._("less than a minute")
         if seconds < 5400:
             return self.env._("%(number)s minutes", number=round(seconds / 60))
         if seconds < 36 * 3600:
@@ -264,7 +274,6 @@ class StewardBackup(models.Model):
         self.env["steward.backup.alarm"]._look()
 
     def _backup_done(self, operation, result):
-        told = result.get("backup") or {}
         values = {
             "state": operation.state,
             "moment": _whole(operation.started_at or self.moment),
@@ -272,33 +281,81 @@ class StewardBackup(models.Model):
             "duration": operation.duration,
             "error": operation.error,
         }
-        if operation.state == work.DONE and not told.get("path"):
-            # a runner that claims success without saying where is not believed
-            values |= {
-                "state": work.FAILED,
-                "error": self.env._("The runner did not tell where the backup is."),
-            }
-        elif operation.state == work.DONE:
-            values |= {
-                "path": told["path"],
-                "manifest_sha256": told.get("manifest_sha256"),
-                "bytes": told.get("bytes") or 0,
-                "database_bytes": told.get("database_bytes") or 0,
-                "filestore_bytes": told.get("filestore_bytes") or 0,
-                "filestore_files": told.get("filestore_files") or 0,
-                "duration": told.get("duration") or operation.duration,
-                "parts": _count(told.get("parts")),
-                "odoo_version": told.get("odoo_version"),
-                "pg_version": told.get("pg_version"),
-                "modules_count": told.get("modules_count") or 0,
-                "key_id": told.get("key_id"),
-                "level": self._known_level(result.get("level")) or "written",
-                "findings": result.get("findings") or False,
-                "error": False,
-            }
+        if operation.state == work.DONE:
+            values |= self._prepare_made(result)
         self._write_own(values)
         if self.is_good and self.plan_id:
             self.plan_id._prune()
+
+    @api.model
+    def _prepare_made(self, result):
+        """What the runner tells of a backup that it made, as values."""
+        told = result.get("backup") or {}
+        if not told.get("path"):
+            # a runner that claims success without saying where is not believed
+            return {
+                "state": work.FAILED,
+                "error": self.env._("The runner did not tell where the backup is."),
+            }
+        values = {
+            "path": told["path"],
+            "manifest_sha256": told.get("manifest_sha256"),
+            "bytes": told.get("bytes") or 0,
+            "database_bytes": told.get("database_bytes") or 0,
+            "filestore_bytes": told.get("filestore_bytes") or 0,
+            "filestore_files": told.get("filestore_files") or 0,
+            "parts": _count(told.get("parts")),
+            "odoo_version": told.get("odoo_version"),
+            "pg_version": told.get("pg_version"),
+            "modules_count": told.get("modules_count") or 0,
+            "key_id": told.get("key_id"),
+            "level": self._known_level(result.get("level")) or "written",
+            "findings": told.get("findings") or False,
+            "error": False,
+        }
+        return values | ({"duration": told["duration"]} if told.get("duration") else {})
+
+    @api.model
+    def _adopt(self, operation):
+        """The record of a backup that was made after the state of this database.
+
+        :param operation: what the runner brought along at a restore in place
+        """
+        told = operation.arguments or {}
+        storage = self.env["steward.storage"]._find_prepared(told.get("storage"))
+        if not storage:
+            return None
+        plan = self.env["steward.backup.plan"].search(
+            [("uuid", "=", told.get("plan_uuid") or "")], limit=1
+        )
+        return self._create_own(
+            [
+                {
+                    "operation_id": operation.id,
+                    "plan_id": plan.id,
+                    "storage_id": storage.id,
+                    "database": told["database"],
+                    "kind": told["kind"],
+                    "reason": told.get("label"),
+                    "is_encrypted": bool(told.get("encryption")),
+                    "user_id": False,
+                }
+            ]
+        )
+
+    @api.model
+    def _note_removed(self, operation):
+        """Take over what the runner removed after the state of this database."""
+        told = operation.arguments or {}
+        storage = self.env["steward.storage"]._find_prepared(told.get("storage"))
+        removed = (operation.result or {}).get("removed") or []
+        self.search(
+            [
+                ("storage_id", "in", storage.ids),
+                ("path", "in", removed),
+                ("pruned_at", "=", False),
+            ]
+        )._write_own({"pruned_at": operation.ended_at or fields.Datetime.now()})
 
     def _verify_done(self, operation, result):
         if operation.state != work.DONE:
@@ -314,6 +371,7 @@ class StewardBackup(models.Model):
         if operation.state != work.DONE:
             return self._tell_attempt(operation)
         self._proved(True, result.get("level"), operation.ended_at)
+        self._list_safety(operation, result)
         seconds = result.get("rto") or result.get("seconds")
         self.message_post(
             body=self.env._(
@@ -324,8 +382,42 @@ class StewardBackup(models.Model):
         )
         return None
 
-    def _export_done(self, operation, _result):
-        return self._tell_attempt(operation)
+    def _list_safety(self, operation, result):
+        """The backup that was made of what was replaced is one like others."""
+        made = result.get("safety_backup") or {}
+        path = (made.get("backup") or {}).get("path")
+        there = [("storage_id", "=", self.storage_id.id), ("path", "=", path)]
+        if not path or self.search_count(there, limit=1):
+            return
+        self._create_own(
+            [
+                {
+                    "plan_id": self.plan_id.id,
+                    "storage_id": self.storage_id.id,
+                    "database": result.get("database") or self.database,
+                    "kind": "full",
+                    "reason": self.env._("Before it was replaced"),
+                    "moment": _whole(operation.started_at or operation.ended_at),
+                    "ended_at": _whole(operation.ended_at),
+                    "state": work.DONE,
+                    "user_id": operation.user_id.id,
+                    **self._prepare_made(made),
+                }
+            ]
+        )
+
+    def _export_done(self, operation, result):
+        if operation.state != work.DONE or not result.get("path"):
+            return self._tell_attempt(operation)
+        self._write_own({"export_path": result["path"]})
+        self.message_post(
+            body=self.env._(
+                "Exported as a zip that Odoo's database manager restores (%(size)s). It"
+                " is on the runner's machine; Operators see where, under Details.",
+                size=human_bytes(result.get("bytes") or 0),
+            )
+        )
+        return None
 
     def _tell_attempt(self, operation):
         """What was tried with it, where people discuss it."""
@@ -492,6 +584,21 @@ class StewardBackup(models.Model):
             "steward_backup.action_restore"
         )
         return {**action, "context": {"default_backup_id": self.id}}
+
+    def action_export(self) -> bool:
+        """Write it as the zip that Odoo's database manager restores; Administrators.
+
+        It goes to the folder ``exports`` of the runner's own storage, and stays there
+        until somebody takes it away.
+        """
+        self.ensure_one()
+        self._check_group("steward.group_administrator")
+        self._check_ready()
+        stamp = fields.Datetime.now().strftime("%Y%m%d_%H%M%S")
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", self.database).lstrip(".")
+        to = f"exports/{name}_{stamp}.zip"
+        self._start_operation("export", self._prepare_operation(to=to))
+        return True
 
     def action_open_drills(self) -> dict:
         """Show the drills of this backup."""

@@ -1,4 +1,5 @@
 from odoo import api, models
+from odoo.addons.steward.kernel import operation as work
 
 from ..kernel.verbs import VERBS
 
@@ -21,3 +22,16 @@ class StewardOperation(models.Model):
             "export": self.env._("Export"),
             "probe": self.env._("Test of a storage"),
         }
+
+    def _adopt(self):
+        if self.res_model or self.state != work.DONE:
+            return super()._adopt()
+        backups = self.env["steward.backup"]
+        if self.verb == "prune":
+            backups._note_removed(self)
+        if self.verb != "backup":
+            return super()._adopt()
+        backup = backups._adopt(self)
+        if backup:
+            self._write_own({"res_model": backup._name, "res_id": backup.id})
+        return backup

@@ -213,6 +213,8 @@ class TestBackup(BackupCase):
             {"backup_id": backup.id, "target": here}
         )
         self.assertTrue(wizard.exists)
+        # production that is replaced goes on mailing; a copy never begins
+        self.assertFalse(wizard.neutralize)
         for typed in (False, "", f"{here}x"):
             wizard.confirmed_name = typed
             with self.assertRaises(Invalid):
@@ -225,6 +227,100 @@ class TestBackup(BackupCase):
             (arguments["replace"], arguments["confirmed_name"]), (True, here)
         )
         self.assertEqual(arguments["safety"], arguments["storage"])
+
+    def test_what_was_replaced_is_listed(self):
+        """The safety backup is one like others; told twice, it is listed once."""
+        backup = self.backed_up()
+        here = self.env.cr.dbname
+        operation = backup._restore(here, False, here)
+        self.runner.claim()
+        safety = backup_result()
+        result = {"database": here, "level": "restored", "safety_backup": safety}
+        self.runner.end(result=result)
+        operation._apply()
+        operation._write_own({"applied": False})
+        operation._apply()
+        [made] = self.env["steward.backup"].search(
+            [("path", "=", safety["backup"]["path"])]
+        )
+        self.assertTrue(made.is_good)
+        self.assertEqual(made.reason, "Before it was replaced")
+        self.assertEqual((made.database, made.level), (here, "readback"))
+        self.assertEqual(made.storage_id, backup.storage_id)
+
+    def test_what_came_after_a_restored_backup(self):
+        """The runner brings along what this database knows nothing of."""
+        old = self.backed_up()
+        plan, storage = old.plan_id, old.storage_id
+        made, removed = backup_result(), old.path
+        told = storage._prepare_storage()
+        common = {"state": "done", "ended_at": fields.Datetime.now()}
+        later = self.env["steward.operation"]._create_own(
+            [
+                {
+                    **common,
+                    "uuid": "later",
+                    "verb": "backup",
+                    "arguments": {
+                        "database": old.database,
+                        "kind": "full",
+                        "storage": told,
+                        "plan_uuid": plan.uuid,
+                        "label": "As planned",
+                    },
+                    "result": made,
+                },
+                {
+                    **common,
+                    "uuid": "gone",
+                    "verb": "prune",
+                    "arguments": {"storage": told, "remove": [removed], "keep": ["x"]},
+                    "result": {"removed": [removed], "kept": []},
+                },
+                {
+                    **common,
+                    "uuid": "elsewhere",
+                    "verb": "backup",
+                    "arguments": {"storage": {"kind": "folder", "path": "/other"}},
+                    "result": backup_result(),
+                },
+                {**common, "uuid": "probe", "verb": "probe", "result": {"ok": True}},
+            ]
+        )
+        later._apply()
+        self.assertEqual(later.mapped("applied"), [True] * 4)
+        found = self.env["steward.backup"].search(
+            [("path", "=", made["backup"]["path"])]
+        )
+        self.assertTrue(found.is_good)
+        self.assertEqual((found.plan_id, found.storage_id), (plan, storage))
+        self.assertEqual(found.reason, "As planned")
+        self.assertFalse(old.is_there)
+        self.assertEqual(later[0].res_id, found.id)
+
+    def test_export(self):
+        backup = self.backed_up()
+        for role in (*BELOW_OPERATOR, "operator"):
+            with self.subTest(role=role), self.assertRaises(AccessError):
+                self.by(role, backup).action_export()
+        self.by("administrator", backup).action_export()
+        _id, verb, arguments = self.runner.claim()
+        self.assertEqual((verb, arguments["path"]), ("export", backup.path))
+        self.assertRegex(arguments["to"], r"^exports/[\w.-]+_\d{8}_\d{6}\.zip$")
+        self.runner.end(result={"path": "/srv/backups/exports/x.zip", "bytes": 2e6})
+        backup.operation_id._apply()
+        self.assertEqual(backup.export_path, "/srv/backups/exports/x.zip")
+        # whoever may not see where backups are does not read it here
+        self.assertIn("2 MB", backup.message_ids[0].body)
+        self.assertNotIn("/srv", backup.message_ids[0].body)
+        with self.assertRaises(AccessError):
+            self.by("viewer", backup).read(["export_path"])
+
+    def test_findings_are_told(self):
+        sentence = "2 attachments have no file in the filestore."
+        backup = self.backed_up(result=backup_result(findings=[sentence]))
+        self.assertEqual(backup.findings_text, sentence)
+        self.assertTrue(backup.is_good)
 
     def test_restore_wizard(self):
         backup = self.backed_up()

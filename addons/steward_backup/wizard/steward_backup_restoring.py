@@ -28,9 +28,11 @@ class StewardBackupRestoring(models.TransientModel):
     )
     neutralize = fields.Boolean(
         "Neutralize the copy",
-        default=True,
-        help="It mails, calls and pays nothing. Switch it off only to replace what was"
-        " lost.",
+        compute="_compute_neutralize",
+        store=True,
+        readonly=False,
+        help="It mails, calls and pays nothing. What replaces a database that people"
+        " work with is not neutralized: it shall do all of that again.",
     )
     exists = fields.Boolean(compute="_compute_exists")
     confirmed_name = fields.Char("Type the name of the database to replace")
@@ -49,6 +51,11 @@ class StewardBackupRestoring(models.TransientModel):
             wizard.exists = bool(
                 wizard.target and wizard.backup_id._database_exists(wizard.target)
             )
+
+    @api.depends("exists")
+    def _compute_neutralize(self):
+        for wizard in self:
+            wizard.neutralize = not wizard.exists
 
     def action_restore(self) -> dict:
         """Start it, and show how far it is; Administrators only."""
@@ -69,4 +76,6 @@ class StewardBackupRestoring(models.TransientModel):
                 )
             )
         self.backup_id._restore(self.target, self.neutralize, self.confirmed_name)
+        if self.env.context.get("default_backup_id") == self.backup_id.id:
+            return {"type": "ir.actions.act_window_close"}  # it was asked for there
         return self.backup_id._get_records_action()

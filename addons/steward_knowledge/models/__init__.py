@@ -15,6 +15,7 @@ from . import ir_websocket
 from . import steward_topic
 from . import steward_entity
 from . import steward_document_push
+from . import steward_hook
 from . import steward_chunk
 from . import steward_context
 from . import steward_term

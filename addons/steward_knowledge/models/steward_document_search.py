@@ -2,6 +2,7 @@ import logging
 import time
 from collections import defaultdict
 from contextlib import contextmanager, suppress
+from itertools import islice, zip_longest
 from typing import Any
 
 import psycopg2
@@ -21,11 +22,11 @@ _logger = logging.getLogger(__name__)
 LIMIT = 50  # results at once, at most
 POOL = 200  # passages by their words, and the depth of the list
 NEAREST = 100  # passages by their vectors
-PAGES = 50  # that are looked at closely
+CANDIDATES = 100  # pages that are compared as wholes: the best of both lists
+PAGES = 30  # that are looked at closely
 WIDER = 8  # times the pool, where too few of it may be read
-HOLDING = 5_000  # passages that hold the rarest words: where the pool comes from
-FEW_HOLDING = 1_500  # the same without pgvector
-PASSAGES = 3_000  # of those pages, at most
+HOLDING = 1_000  # passages that hold the rarest words: where the pool comes from
+PASSAGES = 2_000  # of those pages, at most
 NEAR = 0.3  # cosine under which a vector alone finds nothing
 TIMEOUT = "2s"  # of each statement
 EXACT = 1.0  # what it counts to hold a name or the whole question as it was written
@@ -362,7 +363,7 @@ class StewardDocument(models.Model):
     def _embed_question(self, search):
         # sudo: steward.space - whoever may search uses it, and need not see it
         space = self.env["steward.space"].sudo()._active()
-        if not space:
+        if not space or not (search.idf or space._understands(search.asked.words)):
             return
         try:
             text = search.asked.replaced(search.corrections)
@@ -414,19 +415,26 @@ class StewardDocument(models.Model):
             for number, score in rows:
                 if number in owner:
                     near.setdefault(owner[number], score)
-        return self._readable_pages(search, {**near, **found}, found, near, readable)
+        pages = self._candidates(found, near)
+        search.truncated |= len(pages) < len(found.keys() | near.keys())
+        return self._readable_pages(search, pages, found, near, readable)
+
+    def _candidates(self, *lists):
+        """Return the best pages of each list, so many together."""
+        ranked = [sorted(pages, key=lambda p, of=pages: (-of[p], p)) for pages in lists]
+        chosen = (page for row in zip_longest(*ranked) for page in row if page)
+        return list(islice(dict.fromkeys(chosen), CANDIDATES))
 
     def _holding(self, search, pool, among):
         """Return the passages that hold the rarest words, the best first."""
-        most = HOLDING if self.env["steward.chunk"]._has_lexical() else FEW_HOLDING
         rare, held = [], 0
         for holding, lexeme in search.holding:
-            if rare and held + holding > most:
+            if rare and held + holding > HOLDING:
                 break
             rare.append(quoted(lexeme))
             held += holding
         query = " | ".join(rare)
-        if held > most and len(search.holding) > 1:
+        if held > HOLDING and len(search.holding) > 1:
             # even the rarest is frequent: with another one it is not
             others = " | ".join(quoted(lex) for _n, lex in search.holding[1:])
             query = f"{query} & ({others})"
@@ -442,7 +450,7 @@ class StewardDocument(models.Model):
                 self._word_score(search),
                 query,
                 among,
-                most * 4,
+                HOLDING * 2,
                 pool,
             )
         )
@@ -551,57 +559,55 @@ class StewardDocument(models.Model):
         return list(chosen)[:PAGES]
 
     def _passages_of(self, search, pages):
-        """Return each page with its passages, their scores, and what is exact there."""
+        """Return each page with its passages and, of each: how well it fits by its
+        words, what is exact in it, and how near its vector is (None without one).
+        """
         exact = [
             SQL("CASE WHEN c.tsv @@ %s::tsquery THEN %s ELSE 0 END", query, counts)
             for query, counts in search.exact
         ]
+        near = SQL("NULL::float")
+        if search.vector is not None:
+            near = search.space._nearness(search.vector, SQL("c.id"))
         return self._query(
             SQL(
                 """
-                SELECT document_id, array_agg(id), array_agg(score), array_agg(exact)
+                SELECT document_id, array_agg(id), array_agg(score), array_agg(exact),
+                    array_agg(near)
                 FROM (
                     SELECT c.id, c.document_id, (%s)::float AS score,
-                        (%s)::float AS exact
+                        (%s)::float AS exact, %s AS near
                     FROM steward_chunk c WHERE c.document_id = ANY(%s)
                     ORDER BY c.document_id, c.sequence LIMIT %s
                 ) passages GROUP BY document_id
                 """,
                 self._word_score(search) if search.idf else SQL("0"),
                 SQL(" + ").join(exact) if exact else SQL("0"),
+                near,
                 pages,
                 PASSAGES,
             )
         )
-
-    def _cosines(self, search, pages):
-        if search.vector is None:
-            return {}
-        chunks = SQL(
-            "SELECT c.id FROM steward_chunk c WHERE c.document_id = ANY(%s)", pages
-        )
-        return dict(search.space._nearest(search.vector, PASSAGES, chunks))
 
     def _scored(self, search, pages):
         """Give each page its score, and the passage to show."""
         chosen = self._closest(pages)
         if not chosen:
             return {}
-        cosines = self._cosines(search, chosen)
         weights = self._weights(search)
         passages = self._passages_of(search, chosen)
         most = max((max(row[2]) for row in passages), default=0) or 1
         scores, best = {}, {}
-        for page, chunks, words, exact in passages:
-            near = [cosines[chunk] for chunk in chunks if chunk in cosines]
+        for page, chunks, words, exact, near in passages:
             fits = [
-                weights[0] * word / most + weights[1] * cosines.get(chunk, 0.0) + extra
-                for chunk, word, extra in zip(chunks, words, exact, strict=True)
+                weights[0] * word / most + weights[1] * (cosine or 0.0) + extra
+                for word, extra, cosine in zip(words, exact, near, strict=True)
             ]
             place = fits.index(max(fits))
-            best[page] = chunks[place], words[place], max(exact)
+            best[page] = chunks[place], words[place], max(exact), near[place]
             page_words = pages[page]["page_words"] or ranking.pooled(words)
-            scores[page] = ranking.Scores(max(words), page_words, near)
+            known = [cosine for cosine in near if cosine is not None]
+            scores[page] = ranking.Scores(max(words), page_words, known)
         fused = ranking.fuse(scores, *weights)
         boost, half_life = self._freshness()
         now = fields.Datetime.now()
@@ -617,7 +623,7 @@ class StewardDocument(models.Model):
                 "chunk": best[page][0],
                 "words": best[page][1],
                 "page_words": scores[page].page_words,
-                "cosine": cosines.get(best[page][0]),
+                "cosine": best[page][3],
                 "exact": best[page][2],
                 "freshness": fresh,
                 "authority": known["authority"],
@@ -683,7 +689,8 @@ class StewardDocument(models.Model):
                 [pages[page]["chunk"] for page in chosen],
             )
         )
-        self._learn_stems(search, " ".join(f"{row[2]} {row[3]}" for row in rows))
+        words = {row[0]: list(tokens(row[3])) for row in rows}
+        self._learn_stems(search, words.values(), (row[2] for row in rows))
         topics = self._topic_names([row[-1] for row in rows if row[-1]])
         results = {}
         for row in rows:
@@ -695,7 +702,7 @@ class StewardDocument(models.Model):
                 "path": path,
                 "url": url or "",
                 "text": text,
-                "highlights": self._highlights(search, text),
+                "highlights": self._highlights(search, words[chunk]),
                 "score": round(float(pages[page]["score"]), 4),
                 "source": source,
                 "source_id": source_id,
@@ -723,13 +730,13 @@ class StewardDocument(models.Model):
         topics = self.env[self._fields["topic_id"].comodel_name].sudo()
         return {topic.id: topic.display_name for topic in topics.browse(set(numbers))}
 
-    def _matches(self, search, text):
-        """Yield the words of a text that were looked for: token, the word asked."""
-        for token in tokens(text):
-            if token.word not in search.known:
-                search.known[token.word] = self._asked(search, token)
-            asked = search.known[token.word]
-            if asked:
+    def _matches(self, search, found):
+        """Yield the tokens that were looked for, each with the word asked."""
+        known = search.known
+        for token in found:
+            if token.word not in known:
+                known[token.word] = self._asked(search, token)
+            if asked := known[token.word]:
                 yield token, asked
 
     def _asked(self, search, token):
@@ -740,15 +747,16 @@ class StewardDocument(models.Model):
                 forms.update(stems.get(token.word, ()))
         return next((search.lexemes[f] for f in forms if f in search.lexemes), None)
 
-    def _learn_stems(self, search, text):
-        words = {word for word, whole in read(text) if not whole}
+    def _learn_stems(self, search, texts, paths):
+        words = {t.word for text in texts for t in text if not t.whole}
+        words.update(w for path in paths for w, whole in read(path or "") if not whole)
         for name in search.stems:
             self.env["steward.term"]._stems(words, name)
 
-    def _highlights(self, search, text):
-        """Return where in the text the words stand: [[start, end], …]."""
+    def _highlights(self, search, found):
+        """Return where in a text the words stand: [[start, end], …]."""
         return ranking.merged(
-            (token.start, token.end) for token, _word in self._matches(search, text)
+            (token.start, token.end) for token, _word in self._matches(search, found)
         )
 
     def _why(self, search, page, title, path, text):
@@ -756,7 +764,7 @@ class StewardDocument(models.Model):
         headings = (path or "").removeprefix(title)
         parts = (("title", title), ("headings", headings), ("text", text))
         words = {
-            part: sorted({word for _token, word in self._matches(search, where)})
+            part: sorted({word for _t, word in self._matches(search, tokens(where))})
             for part, where in parts
         }
         why = {

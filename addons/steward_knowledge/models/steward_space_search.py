@@ -45,6 +45,28 @@ class StewardSpace(models.Model):
         cr.execute(near.all(chunk_filter))
         return cr.fetchall()
 
+    def _nearness(self, query, chunk):
+        """Return an expression: a passage's cosine with a query, or NULL.
+
+        :param query: a vector of this space's embedder
+        :param SQL chunk: the passage's id
+        """
+        facts = self._facts_of(self.id)
+        vector = self._query_vector(query, facts)
+        return _Near(facts, vector_copy.literal(vector), 1).of(chunk)
+
+    def _understands(self, words):
+        """Whether a question of words that stand nowhere here may mean something.
+
+        An embedder that only adds up what it knows of words makes a vector of anything;
+        of words that it never saw, it points anywhere.
+        """
+        model = self.model_id
+        if not model or model.name not in model.provider_id._adapter().cheap:
+            return True
+        known = self.env["steward.term"]._language_words()
+        return any(word in known for word in words)
+
     def _query_vector(self, query, facts):
         """A vector of length one that can be compared with those of the space."""
         import numpy as np
@@ -165,6 +187,16 @@ class _Near:
             space=self.space,
             filter=chunk_filter,
             limit=self.limit,
+        )
+
+    def of(self, chunk):
+        """One passage's, as an expression."""
+        return SQL(
+            "(SELECT GREATEST(-1, LEAST(1, -(embedding <#> %s))) FROM steward_vector"
+            " WHERE space_id = %s AND chunk_id = %s)",
+            self.query,
+            self.space,
+            chunk,
         )
 
     def most_exact(self):

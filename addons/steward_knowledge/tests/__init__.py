@@ -16,8 +16,10 @@ from . import test_entities
 from . import test_harvest
 from . import test_hostile_web
 from . import test_sources
+from . import test_hook
 from . import test_upload_push
 from . import test_kernel_web
+from . import test_context_saved
 from . import test_index
 from . import test_kernel_chunks
 from . import test_kernel_spelling

@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -244,6 +245,10 @@ class TestVectors(SearchCase):
             name, model_id = "Made up", Model
             weight_lexical, weight_vector = 0.5, 0.5
 
+            @staticmethod
+            def _understands(_words):
+                return True
+
             def sudo(self):
                 return self
 
@@ -255,6 +260,11 @@ class TestVectors(SearchCase):
                     allowed = {row[0] for row in self.env.cr.fetchall()}
                     found = {c: s for c, s in chunks.items() if c in allowed}
                 return sorted(found.items(), key=lambda item: -item[1])[:limit]
+
+            @staticmethod
+            def _nearness(_vector, chunk):
+                near = json.dumps(chunks)
+                return SQL("(%s::json ->> %s::text)::float", near, chunk)
 
         spaces = type(self.env["steward.space"])
         self.enterContext(patch.object(spaces, "_active", lambda _self: Space()))

@@ -469,6 +469,16 @@ class TestSpaces(SpaceCase):
             self.assertEqual(space.weight_lexical, lexical)
             self.assertAlmostEqual(space.weight_vector, 1 - lexical)
 
+    def test_words_that_mean_nothing(self):
+        """A table of words knows none of them; other embedders are asked."""
+        space = self.make_space()
+        self.assertFalse(space._understands(["qwxzvk", "blorptang"]))
+        self.assertTrue(space._understands(["qwxzvk", "invoice"]))
+        self.assertFalse(space._understands([]))
+        minilm = self.env.ref("steward_llm.model_minilm")
+        space = self.make_space(name="MiniLM", model_id=minilm.id)
+        self.assertTrue(space._understands(["qwxzvk", "blorptang"]))
+
     def test_made_on_its_form(self):
         with Form(self.spaces) as form:
             form.name = "By hand"

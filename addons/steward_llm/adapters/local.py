@@ -12,6 +12,7 @@ import importlib.util
 import os
 import threading
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from odoo.addons.steward.exceptions import Retryable, StewardError
@@ -288,6 +289,7 @@ def _digest(*parts):
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
+@cache
 def _static_version():
     return _digest(WEIGHTS, common_words.business_words(), STATIC_VERSION)
 

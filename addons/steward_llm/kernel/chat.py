@@ -149,8 +149,8 @@ class Question(NamedTuple):
             if problem := _problem(message):
                 raise ValueError(f"message {number} {problem}")
         for tool in self.tools:
-            if not _NAME.fullmatch(tool["name"]):
-                raise ValueError(f"no model can call a tool {tool['name']!r}")
+            if not _NAME.fullmatch(name := tool.get("name", "")):
+                raise ValueError(f"no model can call a tool {name!r}")
 
     def needs(self) -> frozenset[str]:
         """What a model must be able to do, as `catalog.CAPABILITIES` names it."""

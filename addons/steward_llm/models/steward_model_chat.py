@@ -194,7 +194,7 @@ class StewardModel(models.Model):
             try:
                 return model, *model._ask(talk), tried
             except BudgetExhausted as error:
-                if error.action != "downgrade":
+                if talk.has_told or error.action != "downgrade":
                     raise
                 waiting = model._downgraded(talk, waiting, error)
                 refusal = refusal or error

@@ -462,6 +462,18 @@ class TestChat(ChatKit):
         error = self.error_of(BudgetExhausted, max_tokens=100)
         self.assertEqual(error.budget_id, budget.id)
 
+    def test_a_repair_that_cannot_be_paid(self):
+        """What was told already is not told again by another model."""
+        named = self.spare.copy({"name": "gpt-named"})
+        self.budget(250, action="downgrade", downgrade_model_id=named.id)
+        self.server.reply("In three days", usage={"completion_tokens": 60})
+        error = self.error_of(
+            BudgetExhausted, schema=SCHEMA, max_tokens=70, on_delta=self.told.append
+        )
+        self.assertIn("Talking", error.sentence)
+        self.assertEqual("".join(d.text for d in self.told), "In three days")
+        self.assertFalse(self.spare_server.requests)
+
     def test_unknown_price(self):
         self.prices[0].active = False
         budget = self.budget(1000, unknown_price="refuse")

@@ -32,6 +32,7 @@ MATRIX = {
     "steward.evidence": ("", "", "r", "r", "r", "r"),
     "steward.failure": ("", "", "r", "r", "r", "r"),
     "steward.harvest": ("", "", "r", "r", "r", "r"),
+    "steward.hook": ("", "", "r", "rwcd", "r", "rwcd"),
     "steward.job.failure": ("", "", "", "r", "", "r"),
     "steward.metric": ("", "", "r", "r", "r", "r"),
     "steward.model": ("", "", "r", "r", "r", "rwcd"),

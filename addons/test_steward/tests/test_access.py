@@ -124,6 +124,18 @@ class TestAccessMatrix(TransactionCase):
             document = self.made(documents, theirs)
             return {"document_id": document.id, "sequence": 1, "text": name}
         ledger = {"company_id": (company or self.env.company).id}
+        if model._name.startswith("steward.chat.answer"):
+            models = self.env["steward.model"]
+            asked = models.create(self.minimal(models, f"{model._table}-{name}"))
+            known = {
+                "digest": name,
+                "content": name,
+                "size": 1,
+                "made_at": "2026-11-21",
+            }
+            known |= {"used_at": "2026-11-21", "day": "2026-11-21"}
+            fitting = {key: known[key] for key in known if key in model._fields}
+            return {**ledger, "model_id": asked.id, **fitting}
         if model._name in ("steward.approval", "steward.run.wish"):
             runs = self.env["steward.run"]
             run = runs._create_own(self.minimal(runs, f"{name}-run", company))

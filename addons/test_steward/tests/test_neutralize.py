@@ -37,6 +37,8 @@ HARMLESS_FIELDS: dict[tuple[str, str], str] = {
 }
 # key of ir.config_parameter -> why it may stay as it is
 HARMLESS_PARAMETERS = {
+    "steward.chat.cache_days": "a number",
+    "steward.chat.cache_mb": "a number",
     "steward.contact_id": "the id of a user",
     "steward.embedding.max_rows": "a number",
     "steward.knowledge.agents_make_sources": "yes or no",

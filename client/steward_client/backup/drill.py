@@ -57,16 +57,18 @@ def drill(job: Job, engine: Engine) -> dict[str, Any]:
         place = data / "filestore" / f"{HIDDEN}{job.short}"
         try:
             manifest = engine.manifest(wish["path"], foreign=bool(wish.get("foreign")))
+            queries = stack.enter_context(neutral.asking(job, manifest))
             held = restored(job, engine, manifest, place, copy)
             stack.enter_context(held)
             job.step("neutralize")
-            neutral.neutralize(job, copy.database, manifest)
+            neutral.neutralize(job, copy.database, queries())
             neutral.rotate(job.server, copy.database)
             copy.check("neutral", True, "The copy can reach nobody.")
             _boot(job, copy, data, evidence)
             rto = time.time() - began
         except (Problem, psycopg2.Error, OSError) as error:
-            copy.check(_stage(job), False, getattr(error, "sentence", str(error)))
+            stage = _stage(job, "neutralize" if manifest else "manifest")
+            copy.check(stage, False, getattr(error, "sentence", str(error)))
         ok = all(check.ok for check in copy.checks)
         if wish.get("keep") and ok:
             kept = _keep(job, copy, place)
@@ -90,9 +92,10 @@ def drill(job: Job, engine: Engine) -> dict[str, Any]:
     return result
 
 
-def _stage(job: Job) -> str:
+def _stage(job: Job, before: str) -> str:
+    """The step that goes on, or what comes before the first."""
     steps = job.told["steps"]
-    return str(steps[-1]["name"]) if steps else "manifest"
+    return str(steps[-1]["name"]) if steps else before
 
 
 def _age(manifest: dict[str, Any], now: float) -> float | None:
@@ -210,7 +213,10 @@ def _odoo(
     )
     with (
         log.open("wb") as said,
-        job.program(command, neutral.odoo_env(job.server), errors=said) as program,
+        # nothing of it is kept, so it need not end in good order
+        job.program(
+            command, neutral.odoo_env(job.server), errors=said, grace=0
+        ) as program,
     ):
         yield program, f"http://127.0.0.1:{port}"
 

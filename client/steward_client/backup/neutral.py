@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from ..runner.config import Config
 from ..runner.job import Job
 from ..runner.postgres import Server
 from ..runner.problems import Problem, Refused
+from ..runner.processes import Program
 
 # Odoo's own command passes over modules that it cannot find, and says nothing
 _ASK = """
@@ -84,9 +88,8 @@ _BANNED = (
 )
 
 
-def neutralize(job: Job, database: str, manifest: dict[str, Any]) -> None:
+def neutralize(job: Job, database: str, queries: list[str]) -> None:
     """Make a hidden copy harmless, in one transaction, and prove it; or fail."""
-    queries = _queries(job, sorted(manifest["contents"]["modules"]))
     connection = job.server.connect(database, autocommit=False)
     try:
         with connection.cursor() as cursor:
@@ -152,24 +155,36 @@ def _has(cursor: Any, table: str, column: str) -> bool:
     return bool(cursor.fetchone())
 
 
-def _queries(job: Job, modules: list[str]) -> list[str]:
-    """What the modules ship to make a copy harmless, as Odoo finds it."""
+@contextmanager
+def asking(job: Job, manifest: dict[str, Any]) -> Iterator[Callable[[], list[str]]]:
+    """What the modules ship to make a copy harmless, as Odoo finds it.
+
+    Odoo takes seconds to start, so it does while the backup is being restored; what is
+    yielded waits for the answer.
+    """
+    modules = sorted((manifest["contents"] or {}).get("modules", {}))
     command = odoo_command(job.config, "shell", "--no-http", "-d", "")
     with job.folder("neutralize") as folder:
         script, output = folder / "ask.py", folder / "answer"
         script.write_text(_ASK.format(names=json.dumps(modules)), "utf-8")
-        with script.open("rb") as asked, output.open("wb") as answered:
-            program = job.program(
+        with (
+            script.open("rb") as asked,
+            output.open("wb") as answered,
+            job.program(
                 command, odoo_env(job.server), source=asked, output=answered
-            )
-            with program:
-                program.finish("Odoo could not tell how copies are made harmless")
-        for line in output.read_text("utf-8", "replace").splitlines():
-            if line.startswith("steward:"):
-                told = json.loads(line.removeprefix("steward:"))
-                break
-        else:
-            raise Problem("Odoo did not tell how copies are made harmless.")
+            ) as program,
+        ):
+            yield lambda: _answer(program, output)
+
+
+def _answer(program: Program, output: Path) -> list[str]:
+    program.finish("Odoo could not tell how copies are made harmless")
+    for line in output.read_text("utf-8", "replace").splitlines():
+        if line.startswith("steward:"):
+            told = json.loads(line.removeprefix("steward:"))
+            break
+    else:
+        raise Problem("Odoo did not tell how copies are made harmless.")
     if told["missing"]:
         raise Problem(
             f"Installed, but not where the runner's Odoo finds it:"
@@ -194,4 +209,8 @@ def odoo_env(server: Server) -> dict[str, str]:
         for k, v in server.env.items()
         if not k.startswith(("PG", "ODOO_", "STEWARD_", "PYTHONPATH", "LC_ALL"))
     }
+    # what this process was started with, Odoo may need as well; the DSN's it does not
+    for name in ("PGPASSWORD", "PGPASSFILE"):
+        if name in os.environ:
+            env[name] = os.environ[name]
     return {**env, "ODOO_QUEUE_JOB_CHANNELS": "root:0"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..runner import rows
 from ..runner.job import Job
 from ..runner.journal import sync_folder
 from ..runner.postgres import HIDDEN, Server
-from ..runner.problems import Corrupt, Problem, Refused, TooNew
+from ..runner.problems import Away, Corrupt, Problem, Refused, TooNew
 from . import filestore, neutral
 from .checking import FileCount, ticker
 from .engine import Engine
@@ -35,6 +36,10 @@ _EXTENSION = re.compile(r"^\d+; \d+ \d+ EXTENSION - (\S+)")
 # of our own sessions: the last commit, of the swap, is durable and all before it then
 _FAST = "-c synchronous_commit=off -c maintenance_work_mem=128MB"
 SHOWN = 5  # differences that a sentence names
+AHEAD = 1000  # changes of the old registry until it is replaced
+AGAIN = 2.0  # seconds until PostgreSQL is asked again
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -87,30 +92,37 @@ def restore(
     target, server = wish["target"], job.server
     manifest = engine.manifest(wish["path"], foreign=bool(wish.get("foreign")))
     expect_readable(job, manifest)
+    _find_other_series(job, manifest)
     replaced = _expect_allowed(job, target)
     result: dict[str, Any] = {"database": target, "level": "restored"}
     job.plan(fetch=10, restore=55, filestore=15, compare=8, neutralize=4, swap=1)
     if replaced and safety:
         wishes = {"database": target, "kind": "full", "label": f"before {job.short}"}
         made = backup(job, safety, key, wishes)
-        result["safety"] = made["backup"]["path"]
+        result["safety"], result["safety_backup"] = made["backup"]["path"], made
     began = time.time()
     place = job.config.filestore / f"{HIDDEN}{job.short}"
     with (
         job.making("folder", path=str(place)),
-        restored(job, engine, manifest, place) as copy,
+        ExitStack() as stack,
     ):
+        queries = None
+        if wish.get("neutralize"):
+            queries = stack.enter_context(neutral.asking(job, manifest))
+        copy = stack.enter_context(restored(job, engine, manifest, place))
         copy.expect_all()
         source = manifest["database"]
-        if wish.get("neutralize"):
+        if queries:
             job.step("neutralize")
-            neutral.neutralize(job, copy.database, copy.manifest)
+            neutral.neutralize(job, copy.database, queries())
         is_copy = source["name"] != target or bool(wish.get("neutralize"))
         if is_copy or (replaced and _uuid(server, target) != source["uuid"]):
             neutral.rotate(job.server, copy.database)
         server.query("ANALYZE", database=copy.database)
+        if replaced:
+            _outdate(server, target, copy.database)
         if target == server.home:
-            _carry_over(job, copy.database)
+            _carry_over(job, copy.database, manifest["uuid"])
         job.step("swap")
         stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime())
         result["seconds"] = result["rto"] = round(time.time() - began, 2)
@@ -127,8 +139,22 @@ def restore(
             result["kept_as"] = facts["before"]
         with job.undisturbed():
             job.journal.write("intent", job.uuid, name="swap", facts=facts)
-            swap(job, facts)
+            _swap_at_last(job, facts)
     return result
+
+
+def _swap_at_last(job: Job, facts: dict[str, Any]) -> None:
+    """Swap, however long PostgreSQL is away: until then nobody enters a database.
+
+    The runner could do nothing else meanwhile, and whoever kills it leaves it to the
+    next one.
+    """
+    while True:
+        try:
+            return swap(job, facts)
+        except Away as problem:
+            _logger.warning("the swap waits: %s", problem)
+            time.sleep(AGAIN)
 
 
 def expect_readable(job: Job, manifest: dict[str, Any]) -> None:
@@ -141,6 +167,30 @@ def expect_readable(job: Job, manifest: dict[str, Any]) -> None:
             f"{manifest['name']} comes from PostgreSQL {version}, this server is"
             f" {job.server.version}: restore it to a server as new."
         )
+
+
+def _find_other_series(job: Job, manifest: dict[str, Any]) -> None:
+    """A database of another Odoo is restored as well; it is just of no use to this."""
+    connection = job.server.connect()
+    try:
+        ours = _series(Source(connection).odoo_version())
+    finally:
+        connection.close()
+    theirs = _series(manifest["database"]["odoo"])
+    if theirs and ours and theirs != ours:
+        job.find(
+            f"It is a database of Odoo {theirs}, and Odoo {ours} cannot work with it:"
+            f" start Odoo {theirs} on it, or upgrade it."
+        )
+
+
+def _series(version: str) -> str:
+    """The part of a module's version that is Odoo's.
+
+    >>> _series("19.0.1.3"), _series("saas~19.1.1.0"), _series("")
+    ('19.0', 'saas~19.1', '')
+    """
+    return ".".join(version.split(".")[:2])
 
 
 def _expect_allowed(job: Job, target: str) -> bool:
@@ -375,11 +425,36 @@ def _uuid(server: Server, database: str) -> str:
         connection.close()
 
 
-def _carry_over(job: Job, database: str) -> None:
-    """Let the database that replaces ours know its runner and this operation."""
+def _outdate(server: Server, old: str, new: str) -> None:
+    """Have Odoo's servers load anew what they have in mind of the old database.
+
+    They compare this number with the one that they know; a backup's may be the same.
+    """
+    highest = "SELECT max(id) FROM orm_signaling_registry"
+    numbers = []
+    for database in (old, new):
+        try:
+            [(number,)] = server.query(highest, database=database)
+        except (psycopg2.errors.UndefinedTable, Away):
+            return  # one of them is none of Odoo's, or lets nobody in
+        numbers.append(number or 0)
+    server.query(
+        "INSERT INTO orm_signaling_registry (id) VALUES (%s)",
+        max(numbers) + AHEAD,
+        database=new,
+    )
+    server.query(
+        "SELECT setval(pg_get_serial_sequence('orm_signaling_registry', 'id'), %s)",
+        max(numbers) + AHEAD,
+        database=new,
+    )
+
+
+def _carry_over(job: Job, database: str, restored: str) -> None:
+    """Let the database that replaces ours know its runner and what came after it."""
     ours, theirs = job.server.connect(), job.server.connect(database)
     try:
-        rows.carry_over(ours, theirs, job.uuid)
+        rows.carry_over(ours, theirs, job.uuid, restored)
     finally:
         ours.close()
         theirs.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -38,7 +37,6 @@ class Job:
         self._steps: list[dict[str, Any]] = []
         self._stop: type[Interrupted] | None = None
         self._calm = 0  # depth of what must not be interrupted
-        self.changed = threading.Event()
 
     # -- whether to go on ------------------------------------------------------
 
@@ -82,7 +80,6 @@ class Job:
         self.journal.write("step", self.uuid, name=name)
         self._share = 0.0
         self._steps.append({"name": name, "started_at": _utc(time.time())})
-        self.changed.set()
 
     def close_step(self) -> None:
         """Note when the step ended."""

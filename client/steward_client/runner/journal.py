@@ -60,8 +60,15 @@ class Journal:
         """Add a line; it is on the disk when this returns."""
         line = {"at": round(time.time(), 3), "event": event, "uuid": uuid, **facts}
         data = json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogateescape")
-        os.write(self._file, data + b"\n")
-        os.fsync(self._file)
+        before = os.fstat(self._file).st_size
+        try:
+            view = memoryview(data + b"\n")
+            while view:
+                view = view[os.write(self._file, view) :]
+            os.fsync(self._file)
+        except OSError:  # half a line would spoil the next one too
+            os.ftruncate(self._file, before)
+            raise
         self._take(line)
 
     def _take(self, line: dict[str, Any]) -> None:
@@ -93,6 +100,11 @@ class Journal:
     def entry(self, uuid: str) -> Entry:
         """What is known of an operation, if only that it is not known."""
         return self.entries.get(uuid) or Entry(uuid)
+
+    @property
+    def left(self) -> bool:
+        """Is there something that was made on the way, and nobody took away?"""
+        return any(entry.scratch for entry in self.entries.values())
 
     def finished(self, uuid: str) -> bool:
         """Was it brought to an end? Then it is never begun again."""

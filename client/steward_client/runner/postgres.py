@@ -18,7 +18,7 @@ import psycopg2
 import psycopg2.extensions
 from psycopg2 import sql
 
-from .problems import Problem, Refused
+from .problems import Away, Problem, Refused
 
 LOOK = 0.2  # seconds between looks whether to go on
 LOCK_TIMEOUT = 60  # seconds; whoever waits longer is in somebody's way
@@ -96,7 +96,7 @@ class Server:
                 **(parts | {"dbname": database or self.home})
             )
         except (psycopg2.OperationalError, UnicodeError) as error:
-            raise Problem(f"PostgreSQL does not let us in: {error}".strip()) from None
+            raise Away(f"PostgreSQL does not let us in: {error}".strip()) from None
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(SESSION)
@@ -131,7 +131,7 @@ class Server:
             {
                 k: v
                 for k, v in os.environ.items()
-                if k in ("PGPASSFILE", "PGSSLROOTCERT")
+                if k in ("PGPASSWORD", "PGPASSFILE", "PGSSLROOTCERT")
             }
         )
         if "password" in self._parts:
@@ -282,7 +282,9 @@ class Server:
                 cursor.execute(grant.format(sql.Identifier(target)))
                 cursor.execute("COMMIT")
         except psycopg2.Error as error:
-            if replaced and not connection.closed:
+            if connection.closed:
+                raise Away(f"PostgreSQL went away: {error}".strip()) from None
+            if replaced:
                 with connection.cursor() as cursor:
                     cursor.execute("ROLLBACK")
                     _alter(cursor, target, "ALLOW_CONNECTIONS true")

@@ -19,6 +19,12 @@ class Problem(Exception):
         self.sentence = sentence
 
 
+class Away(Problem):
+    """PostgreSQL is not there, or not there again yet."""
+
+    code = "away"
+
+
 class Refused(Problem):
     """It was not begun: asked of the wrong runner, or for what must not be."""
 

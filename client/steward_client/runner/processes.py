@@ -35,6 +35,7 @@ class Program:
     """One running program.
 
     :param check: called again and again; raises when the work has to stop
+    :param grace: seconds to end by itself when it has to
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class Program:
         output: IO[bytes] | None = None,
         errors: IO[bytes] | None = None,
         folder: Path | None = None,
+        grace: float = GRACE,
     ) -> None:
         self.name = Path(command[0]).name
-        self.check = check
+        self.check, self.grace = check, grace
         self.last: deque[str] = deque(maxlen=KEPT)
         try:
             self.process = subprocess.Popen(
@@ -78,6 +80,8 @@ class Program:
             while True:
                 self.check()
                 if not selector.select(LOOK):
+                    if self.process.poll() is not None:
+                        return  # what it started may hold the pipe for long
                     yield ""
                     continue
                 data = os.read(handle, 65536)
@@ -113,10 +117,10 @@ class Program:
 
     def end(self) -> None:
         """Have it gone, and all that it started."""
-        if self.process.poll() is None:
+        if self.grace and self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGTERM)
-            deadline = time.monotonic() + GRACE
+            deadline = time.monotonic() + self.grace
             while self.process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
         with suppress(ProcessLookupError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +130,14 @@ def wake(connection: Connection) -> None:
     )
 
 
+def is_untold(connection: Connection) -> bool:
+    """Is there an outcome that Odoo has not taken over? Perhaps it was away."""
+    query = """SELECT EXISTS (SELECT FROM steward_operation
+                               WHERE applied IS NOT TRUE AND state IN
+                                     ('done', 'failed', 'cancelled', 'lost'))"""
+    return bool(_execute(connection, query)[0][0])
+
+
 def stranded(connection: Connection, runner: int) -> list[Claim]:
     """What this runner held when it died."""
     rows = _execute(
@@ -151,11 +160,32 @@ def seen(connection: Connection, runner: int, facts: dict[str, Any]) -> None:
     )
 
 
-def carry_over(ours: Connection, theirs: Connection, uuid: str) -> None:
-    """Let a database that replaces ours know its runners and one operation.
+def alive(connection: Connection, runner: int) -> None:
+    """Tell that the runner lives while it works, and what its clock says."""
+    _execute(
+        connection,
+        f"""UPDATE steward_runner
+               SET seen_at = {UTC_NOW},
+                   facts = jsonb_set(coalesce(facts, '{{}}'), '{{clock}}', %s)
+             WHERE id = %s""",  # noqa: S608 - a constant
+        *(psycopg2.extras.Json(clock()), runner),
+    )
+
+
+def clock() -> str:
+    """The runner's own time; Odoo sees by it whether the clock is off."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def carry_over(ours: Connection, theirs: Connection, uuid: str, restored: str) -> None:
+    """Let a database that replaces ours know its runners, and what came after it.
 
     What a runner may do it was told by ours; the operation is on its way to an end
-    that only the new database will be there to see.
+    that only the new database will be there to see. Backups that were made, and
+    removed, since then are in no row of it: Odoo takes those outcomes over once more.
+
+    :param uuid: of the operation that replaces it
+    :param restored: of the operation that made the backup
     """
     [(exists,)] = _execute(theirs, "SELECT to_regclass('steward_operation')")
     if not exists:
@@ -168,11 +198,25 @@ def carry_over(ours: Connection, theirs: Connection, uuid: str) -> None:
               (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid')
             WHERE key_hash IS NOT NULL""",
     )
-    query = "SELECT to_jsonb(o) FROM steward_operation o WHERE uuid = %s"
+    known = (
+        "SELECT uuid FROM steward_operation WHERE state NOT IN ('queued', 'running')"
+    )
+    ended = {str(known) for (known,) in _execute(theirs, known)}
+    query = """SELECT to_jsonb(o) FROM steward_operation o
+                WHERE uuid = %s OR state NOT IN ('queued', 'running') ORDER BY id"""
     for (row,) in _execute(ours, query, uuid):
+        if row["uuid"] in ended:
+            continue
         for column in ("id", "user_id", "company_id", "res_model", "res_id"):
             row.pop(column, None)
-        _put(theirs, "steward_operation", row)
+        _put(theirs, "steward_operation", row | {"applied": False})
+    _execute(
+        theirs,
+        """UPDATE steward_operation o SET res_model = made.res_model,
+                  res_id = made.res_id
+             FROM steward_operation made WHERE o.uuid = %s AND made.uuid = %s""",
+        *(uuid, restored),
+    )
     # what waited when the backup was made was done, or given up, long ago
     _execute(
         theirs,

@@ -14,7 +14,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ from .verbs import VERBS, expect_sound
 BEAT = 5.0  # seconds between signs of life while at work
 BRIEF = 0.5  # seconds between words about progress
 SEEN = 15.0  # seconds between signs of life while idle
+NUDGE = 5.0  # seconds until an Odoo that took nothing over is told again
 TRIES = 2  # how often an operation is begun that kills its runner
 LOOK_AGAIN = 10.0  # seconds after the database did not answer
 ALONE = 3.0  # seconds a killed runner's half-started program may hold its lock
@@ -58,7 +58,7 @@ class Runner:
         self.job: Job | None = None
         self._connection: Connection | None = None
         self._identity: Identity | None = None
-        self._seen = 0.0
+        self._seen = self._nudged = 0.0
 
     # -- life ------------------------------------------------------------------
 
@@ -76,8 +76,10 @@ class Runner:
                         self._tidy()
                         tidy = True
                     worked = self._look()
-                except (psycopg2.Error, Problem) as error:
+                    tidy = not (worked and self.journal.left)
+                except (psycopg2.Error, Problem, OSError) as error:
                     self._forget()
+                    tidy = False  # what could not be taken away then can be now
                     if once:
                         raise
                     _logger.warning("nothing can be done now: %s", error)
@@ -176,6 +178,10 @@ class Runner:
             self._identity = recognise(connection, self.config)
             rows.seen(connection, self.identity.runner, self.facts())
             self._seen = time.monotonic()
+        if time.monotonic() - self._nudged > NUDGE:
+            self._nudged = time.monotonic()
+            if rows.is_untold(connection):  # it was being started, or restored
+                self._notify()
         held = rows.claim(connection, self.identity.runner, self.config.lease)
         if held is None:
             return 0
@@ -203,7 +209,7 @@ class Runner:
             room = {"free_bytes": usage.free, "total_bytes": usage.total}
             roots.append({"path": str(root), **room})
         return {
-            "clock": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "clock": rows.clock(),
             "verbs": sorted(VERBS),
             "roots": roots,
             "pg": tools,
@@ -288,6 +294,9 @@ class Runner:
                     clean(what, self.config, self.server)
                 except Refused as problem:  # the settings are others now
                     _logger.warning("left where it is: %s", problem)
+                except OSError as problem:  # perhaps another time
+                    _logger.warning("cannot be taken away: %s", problem)
+                    continue
                 self.journal.write("gone", entry.uuid, key=key)
 
     def _repair(self) -> None:
@@ -325,14 +334,15 @@ class Runner:
 class _Teller(threading.Thread):
     """Renews the lease and tells progress while the other thread works.
 
-    It has a connection of its own and touches nothing of the job but `told`,
-    `stop` and `changed`.
+    It has a connection of its own and touches nothing of the job but `told` and
+    `stop`.
     """
 
     def __init__(self, runner: Runner, job: Job, held: Claim) -> None:
         super().__init__(name="steward-teller", daemon=True)
         self.runner, self.job, self.held = runner, job, held
         self._over = threading.Event()
+        self._seen = 0.0
         self._connection: Connection | None = None
 
     def run(self) -> None:
@@ -346,14 +356,32 @@ class _Teller(threading.Thread):
                 # the lease goes on for a while; the work does not depend on us
                 _logger.info("no word of %s: %s", self.held.uuid, error)
                 self._drop()
-            self.job.changed.clear()
-            self._over.wait(BRIEF)
-            self.job.changed.wait(BEAT - BRIEF if not self._over.is_set() else 0)
+            self._rest()
         self._drop()
+
+    def _rest(self) -> None:
+        """Until there is something to tell, or to be told: somebody may cancel."""
+        told = self.job.told
+        until = time.monotonic() + BEAT
+        while time.monotonic() < until and not self._over.wait(BRIEF):
+            now = self.job.told
+            if now["step"] != told["step"] or now["progress"] - told["progress"] >= 1:
+                return
+            if self._connection:
+                with suppress(psycopg2.Error):
+                    self._connection.poll()
+                if self._connection.notifies:
+                    self._connection.notifies.clear()
+                    return
 
     def _beat(self) -> None:
         if self._connection is None:
             self._connection = self.runner.server.connect()
+            with self._connection.cursor() as cursor:
+                cursor.execute("LISTEN steward_operation")
+        if time.monotonic() - self._seen > SEEN:
+            rows.alive(self._connection, self.runner.identity.runner)
+            self._seen = time.monotonic()
         lease, told = self.runner.config.lease, self.job.told
         if rows.beat(self._connection, self.held, lease, told):
             self.job.stop(Cancelled)
@@ -367,7 +395,6 @@ class _Teller(threading.Thread):
     def stop(self) -> None:
         """End, and give the connection up."""
         self._over.set()
-        self.job.changed.set()
         self.join(10)
 
 

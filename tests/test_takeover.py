@@ -1,0 +1,186 @@
+"""What the runner did arrives in Odoo: at once, after a restart, and on a terminal."""
+
+import json
+import signal
+import statistics
+import time
+
+import pytest
+from click.testing import CliRunner
+from conftest import Odoo
+from runners import World, end, locked
+
+from house.settings import product_addons
+from steward_client import backups
+from steward_client.cli import cli
+
+PROMPT = 2.0  # seconds in which people see what became of it
+
+
+@pytest.fixture(scope="module")
+def server(settings, databases):
+    """A server of this file's own, which may be killed."""
+    template = databases.template(product_addons())
+    with databases.clone(template, "takeover") as database:
+        made = Odoo(settings, databases, database, "--max-cron-threads=1").start()
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+@pytest.fixture(scope="module")
+def world(server, settings, databases, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("takeover")
+    made = World(settings, databases, folder, server.database, databases.filestore)
+    made.adopt()
+    process = made.start()
+    try:
+        made.until(lambda: made.sql("SELECT 1 FROM steward_runner WHERE facts <> '{}'"))
+        yield made
+    finally:
+        end(process, signal.SIGTERM)
+        made.gone()
+
+
+@pytest.fixture(scope="module")
+def key(server):
+    return server.make_key()
+
+
+@pytest.fixture
+def steward(server, key, monkeypatch):
+    """The command line, as an Administrator uses it."""
+    monkeypatch.setattr(backups, "PACE", 0.1)
+    env = {"STEWARD_URL": server.url, "STEWARD_API_KEY": key}
+    env["STEWARD_DATABASE"] = server.database
+    return lambda *words, **more: CliRunner().invoke(cli, words, env={**env, **more})
+
+
+def told(done, code=0):
+    """What a command printed as JSON."""
+    assert done.exit_code == code, done.output
+    return json.loads(done.stdout)
+
+
+def applied(world, job):
+    [(state, applied)] = world.sql(
+        "SELECT state, applied FROM steward_operation WHERE uuid = %s", job
+    )
+    return applied and state
+
+
+def test_odoo_takes_over_at_once(world, steward):
+    """Woken by the runner, not by its clock, which strikes each minute."""
+    waited = []
+    for _time in range(3):
+        job = told(steward("backup", "run", "Every night", "--json"))["job"]
+        world.until(lambda job=job: finished(world, job))
+        began = time.monotonic()
+        assert world.until(lambda job=job: applied(world, job)) == "done"
+        waited.append(time.monotonic() - began)
+    assert statistics.median(waited) < PROMPT, waited
+
+
+def finished(world, job):
+    """Has the runner said how it ended?"""
+    return world.row(job)["state"] not in ("queued", "running")
+
+
+def test_odoo_is_killed_meanwhile(world, server, steward):
+    """The work goes on; its outcome is there soon after Odoo is."""
+    world.sql("CREATE TABLE IF NOT EXISTS held AS SELECT 1")
+    with locked(world, "held"):
+        job = told(steward("backup", "run", "Every night", "--json"))["job"]
+        world.until(lambda: world.reached(job, "dump"))
+        server.kill()
+        # the command line says so, and is not the one that fails
+        assert steward("backup", "list").exit_code == 3
+    world.until(lambda: finished(world, job))
+    assert world.row(job)["state"] == "done"
+    assert not applied(world, job)
+    server.start()
+    began = time.monotonic()
+    assert world.until(lambda: applied(world, job)) == "done"
+    assert time.monotonic() - began < 20
+    [newest, *_older] = told(steward("backup", "list", "--json"))
+    assert (newest["state"], newest["level"]) == ("done", "readback")
+
+
+def test_two_at_once(world, steward):
+    """Of one plan: both are made, one after the other, and both are listed."""
+    before = len(told(steward("backup", "list", "--json")))
+    jobs = [told(steward("backup", "run", "1", "--json"))["job"] for _time in range(2)]
+    assert len(set(jobs)) == 2
+    for job in jobs:
+        assert world.until(lambda job=job: applied(world, job)) == "done"
+    found = told(steward("backup", "list", "--json"))
+    assert len(found) == before + 2
+    assert {backup["state"] for backup in found[:2]} == {"done"}
+    assert len(world.listed()) >= 2
+
+
+# -- on a terminal ------------------------------------------------------------
+
+
+def test_a_round_on_the_terminal(world, server, steward):
+    done = steward("backup", "run", "Every night", "--wait")
+    assert done.exit_code == 0, done.output
+    assert "done" in done.stdout
+    assert "%" in done.stderr  # how far it is
+    [newest, *_older] = told(steward("backup", "list", "--limit", "1", "--json"))
+    assert not _older
+    number = str(newest["id"])
+    assert number in steward("backup", "list").stdout
+    verified = told(steward("backup", "verify", number, "--wait", "--json"))
+    assert verified["operations"][0]["state"] == "done"
+
+    target = f"{server.database}_copy"
+    restored = steward("restore", number, target, "--wait")
+    assert restored.exit_code == 0, restored.output
+    neutral = (
+        "SELECT value FROM ir_config_parameter WHERE key = 'database.is_neutralized'"
+    )
+    assert world.sql(neutral, database=target) == [("true",)]
+    # what is there is not replaced from here
+    again = steward("restore", number, target)
+    assert again.exit_code == 1
+    assert "Choose another name" in again.stderr
+
+    drilled = steward("drill", "run", number, "--wait", "--json")
+    assert drilled.exit_code == 0, drilled.output
+    [drill] = told(steward("drill", "list", "--json"))
+    assert (drill["state"], drill["ok"]) == ("done", True)
+    assert 0 < drill["rto_seconds"] < 120
+
+
+def test_what_is_refused(steward, server):
+    for words in (
+        ("backup", "run", "no such plan"),
+        ("backup", "verify", "999999"),
+        ("restore", "999999", "copy"),
+        ("drill", "run", "999999"),
+    ):
+        done = steward(*words)
+        assert (done.exit_code, done.stdout) == (1, ""), words
+        assert "STEWARD-INVALID" in done.stderr
+        assert "Traceback" not in done.stderr
+    wrong = steward("backup", "list", STEWARD_API_KEY="x" * 40)
+    assert wrong.exit_code == 1
+    for words in (("backup", "verify", "x"), ("restore", "1"), ("backup", "surprise")):
+        assert steward(*words).exit_code == 2, words
+    assert steward("backup", "list", STEWARD_URL="").exit_code == 2
+    assert steward("drill", "list", STEWARD_URL="http://127.0.0.1:9").exit_code == 3
+
+
+def test_a_backup_that_fails(world, steward):
+    """Exit 1, with the sentence that people see in Odoo."""
+    [(storage, path)] = world.sql("SELECT id, path FROM steward_storage")
+    world.sql("UPDATE steward_storage SET path = '/etc' WHERE id = %s", storage)
+    try:
+        done = steward("backup", "run", "Every night", "--wait", "--json")
+    finally:
+        world.sql("UPDATE steward_storage SET path = %s WHERE id = %s", path, storage)
+    [operation] = told(done, 1)["operations"]
+    assert operation["state"] == "failed"
+    assert "no folder that the runner may write to" in operation["error"]
