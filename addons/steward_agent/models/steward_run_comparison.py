@@ -75,7 +75,7 @@ class StewardRun(models.Model):
             **self.env["ir.actions.actions"]._for_xml_id(
                 "steward_agent.action_compare"
             ),
-            "context": {"active_id": f"runs_{first}_{second}"},
+            "params": {"run": first, "other": second},
         }
 
     def action_compare_with(self) -> dict:

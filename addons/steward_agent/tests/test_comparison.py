@@ -76,7 +76,7 @@ class TestComparison(ChatCase):
         with self.assertRaises(Invalid):
             first.action_compare()
         action = (second + first).with_user(self.viewer).action_compare()
-        self.assertEqual(action["context"]["active_id"], f"runs_{first.id}_{second.id}")
+        self.assertEqual(action["params"], {"run": first.id, "other": second.id})
         params = first.action_compare_with()["params"]
         self.assertEqual(self.env["steward.run"].search(params["domain"]), second)
 

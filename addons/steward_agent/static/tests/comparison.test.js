@@ -54,7 +54,7 @@ async function open() {
     await getService("action").doAction({
         type: "ir.actions.client",
         tag: "steward_compare",
-        context: { active_id: "runs_7_8" },
+        params: { run: 7, other: 8 },
     });
     await animationFrame();
 }

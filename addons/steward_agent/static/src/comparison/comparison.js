@@ -47,9 +47,11 @@ export class Comparison extends Component {
         this.status = STATUS;
         this.duration = formatDuration;
         this.state = useState({ told: null, open: -1, steps: null, error: "", onlyDiffering: false });
-        const { context } = this.props.action;
-        this.ids = String(context.active_id || "").match(/\d+/g)?.map(Number) || [];
-        this.props.updateActionState?.({ active_id: `runs_${this.ids.join("_")}` });
+        const { context, params = {} } = this.props.action;
+        // asked for by a button, or by the address
+        this.ids = [params.run || context.active_id, params.other || this.props.resId].map(Number);
+        const [active_id, resId] = this.ids;
+        this.props.updateActionState?.({ active_id, resId });
         onWillStart(() => this.load());
     }
 
@@ -161,8 +163,12 @@ registry.category("actions").add("steward_compare_with", (env, { params }) => {
         multiSelect: false,
         noCreate: true,
         onSelected: ([other]) =>
-            env.services.action.doAction("steward_agent.action_compare", {
-                additionalContext: { active_id: `runs_${params.run}_${other}` },
+            env.services.action.doAction({
+                type: "ir.actions.client",
+                tag: "steward_compare",
+                path: "steward-compare",
+                name: _t("Two Runs"),
+                params: { run: params.run, other },
             }),
     });
 });
