@@ -40,6 +40,8 @@
         "views/steward_ledger_menus.xml",
         "views/steward_run_views.xml",
         "views/steward_context_report_views.xml",
+        "views/steward_cost_report_views.xml",
+        "views/steward_chat_views.xml",
     ],
     "demo": [
         "demo/steward_agent_demo.xml",

@@ -49,6 +49,10 @@ NAME_LIMIT: Final = 64  # characters of a tool's name
 RESULT_LIMIT: Final = 40_000  # characters of one result that the model is told
 RETRY_AT_MOST: Final = 120.0  # seconds that a provider may ask us to wait
 
+# what the machine itself says to a model
+CUT_OFF: Final = "Your answer was cut off at its longest. Answer again, and shorter."
+EMPTY: Final = "Your answer was empty. Answer the task, or call a tool."
+
 _ODD: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _PREFIX: Final = "message:"
 _LEFT_OUT: Final = "(left out here: it was long, and long ago)"
@@ -385,9 +389,9 @@ class Conversation:
             return
         if cut:
             self._append({"role": "assistant", "content": text})
-            asked = "Your answer was cut off at its longest. Answer again, and shorter."
+            asked = CUT_OFF
         else:
-            asked = "Your answer was empty. Answer the task, or call a tool."
+            asked = EMPTY
         self._append({"role": "user", "content": asked})
 
     def _numbered(
@@ -521,7 +525,7 @@ def as_text(messages: Iterable[Message]) -> str:
 
 
 def spoken(messages: Iterable[Message], boundary: str) -> list[dict[str, str]]:
-    """What a person sees of a conversation: no data, no results of tools.
+    """What people and an agent said to each other: no data, no results of tools.
 
     >>> messages = messages_of(begin("", "Count.", "00ff", about={"id": 1}))
     >>> spoken(messages, "00ff")
@@ -534,7 +538,7 @@ def spoken(messages: Iterable[Message], boundary: str) -> list[dict[str, str]]:
             content = "\n".join(part.get("text", "") for part in content)
         if message["role"] == "tool" or not content.strip():
             continue
-        if content.startswith(f"<<data {boundary} "):
+        if content.startswith(f"<<data {boundary} ") or content in (CUT_OFF, EMPTY):
             continue
         by = "agent" if message["role"] == "assistant" else "person"
         told.append({"by": by, "text": content})

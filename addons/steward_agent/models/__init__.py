@@ -28,6 +28,10 @@ from . import steward_approval_screen
 from . import ir_actions_server
 from . import steward_run_screen
 from . import steward_run_chat
+from . import steward_chat
+from . import steward_run_comparison
+from . import steward_discovery
+from . import steward_cost_report
 from . import steward_metric_overview
 from . import steward_context_report
 from . import steward_dashboard

@@ -20,6 +20,7 @@ MATRIX = {
     "steward.chunk": ("r", "r", "r", "r", "r", "r"),
     "steward.circuit": ("", "", "r", "rw", "r", "rwcd"),
     "steward.context.report": ("", "", "r", "r", "r", "r"),
+    "steward.cost.report": ("", "", "r", "r", "r", "r"),
     "steward.daily": ("", "", "r", "r", "r", "r"),
     "steward.document": ("r", "r", "r", "rw", "r", "rwd"),
     "steward.drill": ("", "", "r", "r", "r", "r"),

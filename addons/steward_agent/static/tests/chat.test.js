@@ -1,0 +1,446 @@
+import { Component, xml } from "@odoo/owl";
+import { beforeEach, describe, expect, test } from "@odoo/hoot";
+import { click, press, queryAll, queryAllTexts, queryFirst, queryText, waitFor, waitUntil } from "@odoo/hoot-dom";
+import { advanceTime, animationFrame } from "@odoo/hoot-mock";
+import { defineMailModels } from "@mail/../tests/mail_test_helpers";
+import {
+    contains,
+    getService,
+    makeServerError,
+    MockServer,
+    mountWithCleanup,
+    onRpc,
+    patchWithCleanup,
+} from "@web/../tests/web_test_helpers";
+import { waitForChannels } from "@bus/../tests/bus_test_helpers";
+import { user } from "@web/core/user";
+import "@steward_agent/chat/chat_service";
+import { ChatSystray } from "@steward_agent/chat/chat_systray";
+import { CHANGED, POLL_EVERY, TEXT } from "@steward_agent/chat/talk";
+
+defineMailModels();
+
+/** Any screen: the panel is drawn beside it. */
+class Screen extends Component {
+    static template = xml`<div/>`;
+    static props = ["*"];
+}
+
+const RUN = {
+    id: 7,
+    trace_id: "t",
+    state: "running",
+    is_over: false,
+    steps: 1,
+    agent: "Desk",
+    agent_id: 3,
+    code: "desk",
+    sentence: "At work.",
+    wish: false,
+    failed: false,
+    degraded: false,
+    may_speak: true,
+    may_steer: true,
+    may_judge: false,
+    verdict: false,
+    model: "gpt",
+    tokens: 0,
+    cost: 0,
+    unpriced: 0,
+};
+const OVER = { state: "completed", is_over: true, may_steer: false, may_judge: true };
+const person = (text) => ({ by: "person", text, place: "", sources: [] });
+const agent = (text, place = "0", sources = []) => ({ by: "agent", text, place, sources });
+const tool = (place, more) => ({ by: "tool", text: "count_records", place, sources: [], ...more });
+const approval = (more) => ({
+    id: 5,
+    question: "May Desk use create_record for Contact?",
+    state: "pending",
+    word: "Waits",
+    by: "",
+    comment: "",
+    can_decide: true,
+    choices: [
+        { word: "approve", label: "Approve" },
+        { word: "refuse", label: "Refuse" },
+    ],
+    of: ["Rita Reviewer"],
+    what: [{ name: "Azure", model: "Contact", changes: [{ label: "City", before: "Oslo", after: "Bergen" }] }],
+    ...more,
+});
+
+/** What the server knows, and what it was asked. */
+let told, asked, broken, found;
+
+beforeEach(() => {
+    told = { t: { run: { ...RUN }, lines: [person("How many?")], asked: [], before: [] } };
+    asked = [];
+    broken = undefined;
+    found = [];
+    onRpc("steward.agent", "to_chat_with", () => {
+        if (broken) {
+            throw makeServerError({ message: broken });
+        }
+        return {
+            agents: [
+                { id: 3, code: "desk", name: "Desk", description: "Answers questions." },
+                { id: 4, code: "ill", name: "Ill", description: "", problem: "Otto is archived." },
+                { id: 5, code: "dunner", name: "Dunner", description: "Chases invoices." },
+            ],
+            recent: [{ trace_id: "t", agent: "Desk", title: "How many?", state: "running", at: 0 }],
+        };
+    });
+    onRpc("steward.agent", "discover", () => found.map((code) => ({ code })));
+    onRpc("steward.agent", "can_be_told", () => ({ name: "Azure" }));
+    onRpc("steward.run", "transcript", ({ args: [trace] }) => {
+        asked.push(trace);
+        if (broken) {
+            throw makeServerError({ message: broken });
+        }
+        return structuredClone(told[trace]);
+    });
+    for (const [model, method] of [
+        ["steward.agent", "execute"],
+        ["steward.run", "say"],
+        ["steward.run", "pause"],
+        ["steward.run", "resume"],
+        ["steward.run", "terminate"],
+        ["steward.run", "feedback"],
+        ["steward.approval", "decide"],
+    ]) {
+        onRpc(model, method, ({ args, kwargs }) => {
+            if (broken) {
+                throw makeServerError({ message: broken });
+            }
+            const { record } = kwargs;
+            expect.step([method, ...args, ...(record ? [{ record }] : [])]);
+            return { run_id: 7, trace_id: "t", state: "queued" };
+        });
+    }
+    onRpc("steward.step", "read", () => [{ id: 9, input: '{"model": "res.partner"}', output: "7" }]);
+});
+
+async function openChat(props) {
+    await mountWithCleanup(Screen);
+    getService("steward_chat").open(props);
+    await waitFor(".o_steward_chat_log, .o_steward_chat_list");
+    await animationFrame();
+}
+async function openRunning() {
+    await openChat({ traceId: "t" });
+    await waitForChannels(["steward.run_7"]);
+}
+function send(type, message) {
+    MockServer.env["bus.bus"]._sendone("steward.run_7", type, message);
+}
+async function piece(seq, text, more = {}) {
+    send(TEXT, { run: 7, turn: 0, attempt: 1, seq, text, whole: false, ...more });
+    await animationFrame();
+    await advanceTime(20);
+    await animationFrame();
+}
+
+describe("whom to chat with", () => {
+    test("agents, and the last conversations", async () => {
+        await openChat();
+        expect(queryAllTexts(".o_steward_chat_choice .fw-bold")).toEqual(["Desk", "Ill", "Dunner"]);
+        expect(".o_steward_chat_choice:eq(1)").not.toBeEnabled();
+        expect(queryText(".o_steward_chat_choice:eq(1)")).toMatch(/Otto is archived/);
+        await click(".o_steward_chat_recent");
+        await waitFor(".o_steward_chat_person");
+        expect(queryText("h2")).toBe("Desk");
+    });
+
+    test("found by what they do", async () => {
+        found = ["dunner"];
+        await openChat();
+        await contains("input[type=search]").edit("who owes us", { confirm: false });
+        await advanceTime(300);
+        await animationFrame();
+        expect(queryAllTexts(".o_steward_chat_choice .fw-bold")).toEqual(["Dunner"]);
+        await contains("input[type=search]").edit("des", { confirm: false });
+        await advanceTime(300);
+        await animationFrame();
+        expect(queryAllTexts(".o_steward_chat_choice .fw-bold")).toEqual(["Desk", "Dunner"]);
+        await press("Enter");
+        await waitFor(".o_steward_chat_hello:contains(Desk)");
+    });
+
+    test("an error is a sentence", async () => {
+        broken = "Only Operators run agents.";
+        await openChat();
+        expect(queryText(".alert")).toBe("Only Operators run agents.");
+    });
+});
+
+describe("to speak", () => {
+    test("Enter sends, Shift-Enter does not, Escape closes", async () => {
+        await openChat({ agent: "desk" });
+        await contains("textarea").edit("How many?", { confirm: false });
+        await press(["shift", "Enter"]);
+        await animationFrame();
+        expect.verifySteps([]);
+        queryFirst("textarea").focus();
+        await press("Enter");
+        await waitFor(".o_steward_chat_person");
+        expect.verifySteps([["execute", "desk", "How many?"]]);
+        expect("textarea").toHaveValue("");
+        await press("Escape");
+        await animationFrame();
+        expect(".o_steward_chat").toHaveCount(0);
+        expect(document.body).not.toHaveClass("o_steward_chat_open");
+    });
+
+    test("about the record on the screen, unless one does not want that", async () => {
+        await mountWithCleanup(Screen);
+        const chat = getService("steward_chat");
+        patchWithCleanup(chat, { recordBeside: () => ({ model: "res.partner", id: 12 }) });
+        chat.open({ agent: "desk" });
+        await waitFor(".o_steward_chat_about");
+        expect(queryText(".o_steward_chat_about")).toBe("About Azure");
+        await contains("textarea").edit("What of it?", { confirm: false });
+        await click(".o_steward_chat_send");
+        await animationFrame();
+        const record = { model: "res.partner", id: 12 };
+        expect.verifySteps([["execute", "desk", "What of it?", { record }]]);
+        chat.open({ agent: "desk" });
+        await waitFor("button.o_steward_chat_about[aria-pressed=true]");
+        await click(".o_steward_chat_about");
+        await contains("textarea").edit("In general?", { confirm: false });
+        await click(".o_steward_chat_send");
+        await animationFrame();
+        expect.verifySteps([["execute", "desk", "In general?"]]);
+    });
+
+    test("what was not heard stays to be sent again", async () => {
+        await openChat({ agent: "desk" });
+        broken = "The budget is used up.";
+        await contains("textarea").edit("How many?", { confirm: false });
+        await click(".o_steward_chat_send");
+        await waitFor(".alert");
+        expect(queryText(".alert")).toBe("The budget is used up.");
+        expect("textarea").toHaveValue("How many?");
+        expect(".o_steward_chat_person").toHaveCount(0);
+    });
+
+    test("after the end another run goes on, below what was said", async () => {
+        Object.assign(told.t.run, OVER);
+        told.t.lines.push(agent("Seven."));
+        await openChat({ traceId: "t" });
+        told.t.next = "u";
+        told.u = {
+            run: { ...RUN, id: 8, trace_id: "u" },
+            lines: [person("And now?")],
+            asked: [],
+            before: ["t"],
+        };
+        onRpc("steward.run", "say", () => ({ run_id: 8, trace_id: "u", state: "queued" }));
+        await contains("textarea").edit("And now?", { confirm: false });
+        await click(".o_steward_chat_send");
+        await waitUntil(() => queryAll(".o_steward_chat_person").length === 2);
+        await animationFrame();
+        expect(queryAllTexts(".o_steward_chat_person")).toEqual(["How many?", "And now?"]);
+        expect(queryText(".o_steward_chat_agent")).toBe("Seven.");
+        await waitForChannels(["steward.run_8"]);
+    });
+
+    test("who may only read it, reads it", async () => {
+        Object.assign(told.t.run, OVER, { may_speak: false, may_judge: false });
+        await openChat({ traceId: "t" });
+        expect("textarea").toHaveCount(0);
+        expect(".o_steward_chat_stop").toHaveCount(0);
+        expect(".o_steward_chat_judge").toHaveCount(0);
+    });
+});
+
+describe("what comes", () => {
+    test("text is shown as it is written, in one place", async () => {
+        await openRunning();
+        await piece(0, "There are **se");
+        await piece(1, "ven** of");
+        const el = queryFirst(".o_steward_chat_agent");
+        expect(queryText(".o_steward_chat_agent")).toBe("There are seven of");
+        expect(queryText(".o_steward_chat_agent strong")).toBe("seven");
+        // it is told by the server now: the same place on the screen
+        told.t.lines.push(agent("There are **seven** of them."));
+        send(CHANGED, { id: 7 });
+        await animationFrame();
+        await advanceTime(400);
+        await animationFrame();
+        expect(queryText(".o_steward_chat_agent")).toBe("There are seven of them.");
+        expect(queryFirst(".o_steward_chat_agent")).toBe(el, { message: "no flicker" });
+        await piece(2, "late", { whole: true });
+        expect(".o_steward_chat_agent").toHaveCount(1);
+        expect(queryText(".o_steward_chat_agent")).toBe("There are seven of them.");
+    });
+
+    test("a missing piece shows, until the whole is there", async () => {
+        await openRunning();
+        await piece(0, "One ");
+        await piece(2, "three ");
+        expect(queryText(".o_steward_chat_agent")).toBe("One … three");
+        await piece(1, "two "); // late: the order is known
+        expect(queryText(".o_steward_chat_agent")).toBe("One … three");
+        await piece(3, "One two three four", { whole: true });
+        expect(queryText(".o_steward_chat_agent")).toBe("One two three four");
+        await piece(0, "Anew", { attempt: 2 });
+        expect(queryText(".o_steward_chat_agent")).toBe("Anew");
+        await piece(0, "Another run's", { run: 8, turn: 1 });
+        expect(queryText(".o_steward_chat_agent")).toBe("Anew");
+    });
+
+    test("without the bus it asks each two seconds, as long as the run goes on", async () => {
+        await openChat({ traceId: "t" });
+        asked = [];
+        told.t.lines.push(agent("Seven."));
+        await advanceTime(POLL_EVERY);
+        await animationFrame();
+        expect(asked).toEqual(["t"]);
+        expect(queryText(".o_steward_chat_agent")).toBe("Seven.");
+        Object.assign(told.t.run, OVER);
+        await advanceTime(POLL_EVERY);
+        await advanceTime(POLL_EVERY * 5);
+        expect(asked).toEqual(["t", "t"]);
+        expect(".o_steward_chat_thinking").toHaveCount(0);
+    });
+
+    test("a server that fails is asked again", async () => {
+        await openChat({ traceId: "t" });
+        broken = "Odoo is being updated.";
+        await advanceTime(POLL_EVERY);
+        await animationFrame();
+        expect(queryText(".alert")).toBe("Odoo is being updated.");
+        expect(".o_steward_chat_person").toHaveCount(1);
+        broken = undefined;
+        await advanceTime(POLL_EVERY);
+        await animationFrame();
+        expect(".alert").toHaveCount(0);
+    });
+
+    test("nothing of a model becomes a tag", async () => {
+        told.t.lines.push(agent("<img src=x onerror=steal()> <script>steal()</script>"));
+        await openChat({ traceId: "t" });
+        expect(".o_steward_chat_log img, .o_steward_chat_log script").toHaveCount(0);
+        expect(queryText(".o_steward_chat_agent")).toMatch(/<script>steal/);
+    });
+
+    test("sources are links", async () => {
+        const sources = [
+            { title: "Refunds", number: 1, url: "/odoo/refunds" },
+            { title: "Azure", model: "res.partner", id: 12 },
+            { title: "Bad", number: 2, url: "javascript:steal()" },
+        ];
+        told.t.lines.push(agent("So [1].", "0", sources));
+        await openChat({ traceId: "t" });
+        expect(".o_steward_cite").toHaveAttribute("href", "/odoo/refunds");
+        const links = queryAll(".o_steward_chat_sources a").map((el) => el.getAttribute("href"));
+        expect(links).toEqual(["/odoo/refunds", "/odoo/res.partner/12"]);
+        expect(".o_steward_chat_sources span:contains(Bad)").toHaveCount(1);
+    });
+});
+
+describe("tools and people", () => {
+    test("a call is a line, which opens", async () => {
+        told.t.lines.push(
+            tool("0.0", { step: 9, status: "ok", ms: 30, problem: "" }),
+            tool("0.1", { step: 10, status: "error", ms: 1, problem: "No such model" }),
+            tool("0.2")
+        );
+        await openChat({ traceId: "t" });
+        expect(".o_steward_chat_tool").toHaveCount(3);
+        expect(queryText(".o_steward_chat_tool:eq(0)")).toBe("Count records\n30 ms");
+        expect(".o_steward_chat_tool:eq(1) [aria-label=Failed]").toHaveCount(1);
+        expect(".o_steward_chat_tool:eq(2) [aria-label='At work']").toHaveCount(1);
+        await click(".o_steward_chat_tool:eq(0) button");
+        await waitFor(".o_steward_chat_details pre");
+        expect(queryAllTexts(".o_steward_chat_details pre")).toEqual([
+            '{\n "model": "res.partner"\n}',
+            "7",
+        ]);
+        await click(".o_steward_chat_tool:eq(1) button");
+        await animationFrame();
+        expect(queryText(".o_steward_chat_tool:eq(1) div.text-danger")).toBe("No such model");
+        await click(".o_steward_chat_tool:eq(2) button");
+        await animationFrame();
+        expect(queryText(".o_steward_chat_tool:eq(2)")).toMatch(/not been called yet/);
+    });
+
+    test("who may decide, decides here", async () => {
+        told.t.run.state = "waiting";
+        told.t.lines.push(tool("0.0", { approval: approval() }));
+        await openChat({ traceId: "t" });
+        expect(queryText(".o_steward_chat_approval")).toMatch(/City: Oslo\s+Bergen/);
+        await contains(".o_steward_chat_approval input").edit("Not now", { confirm: false });
+        told.t.lines[1].approval = approval({ state: "refused", word: "Refused", by: "Mitchell", comment: "Not now" });
+        await click(".o_steward_chat_approval .btn:contains(Refuse)");
+        await waitUntil(() => !queryFirst(".o_steward_chat_approval .btn"));
+        expect.verifySteps([["decide", 5, "refuse", "Not now"]]);
+        expect(queryText(".o_steward_chat_approval")).toMatch(/Refused by Mitchell: Not now/);
+    });
+
+    test("who may not, sees for whom it waits", async () => {
+        told.t.run.state = "waiting";
+        told.t.asked.push(approval({ can_decide: false }));
+        await openChat({ traceId: "t" });
+        expect(".o_steward_chat_approval button").toHaveCount(0);
+        expect(queryText(".o_steward_chat_approval")).toMatch(/Waits for Rita Reviewer/);
+        expect(".o_steward_chat_thinking").toHaveCount(0);
+    });
+
+    test("pause, go on, stop", async () => {
+        await openChat({ traceId: "t" });
+        told.t.run.state = "paused";
+        await click(".o_steward_chat_pause");
+        await waitFor(".o_steward_chat_resume");
+        told.t.run.state = "running";
+        await click(".o_steward_chat_resume");
+        await waitFor(".o_steward_chat_pause");
+        Object.assign(told.t.run, OVER, { state: "terminated", sentence: "Stopped by a person." });
+        await click(".o_steward_chat_stop");
+        await waitFor(".o_steward_chat_end");
+        expect.verifySteps([
+            ["pause", "t"],
+            ["resume", "t"],
+            ["terminate", "t", "Stopped in the chat."],
+        ]);
+        expect(queryText(".o_steward_chat_end")).toBe("Stopped by a person.");
+        expect(".o_steward_chat_stop").toHaveCount(0);
+    });
+
+    test("a failure is a sentence; figures are below", async () => {
+        Object.assign(told.t.run, OVER, {
+            state: "failed",
+            failed: true,
+            sentence: "Failed. The key was revoked.",
+            tokens: 1504,
+            cost: 0.0018,
+            unpriced: 1,
+        });
+        await openChat({ traceId: "t" });
+        expect(queryText(".o_steward_chat_end .alert")).toBe("Failed. The key was revoked.");
+        expect(queryText(".o_steward_chat_figures")).toBe("at least $0.0018 · 1,504 tokens · gpt");
+        expect(".o_steward_chat_judge").toHaveCount(0);
+    });
+
+    test("who may judge, judges", async () => {
+        Object.assign(told.t.run, OVER);
+        await openChat({ traceId: "t" });
+        told.t.run.verdict = "approved";
+        await click(".o_steward_chat_judge button:eq(0)");
+        await waitFor(".o_steward_chat_judge .fa-thumbs-up");
+        expect.verifySteps([["feedback", "t", "approved"]]);
+        expect(".o_steward_chat_judge button:eq(0)").toHaveAttribute("aria-pressed", "true");
+    });
+});
+
+test("the door in the bar is there for who may run agents", async () => {
+    patchWithCleanup(user, { hasGroup: async () => false });
+    await mountWithCleanup(ChatSystray);
+    expect(".o_steward_chat_toggle").toHaveCount(0);
+    patchWithCleanup(user, { hasGroup: async (group) => group === "steward.group_operator" });
+    await mountWithCleanup(ChatSystray);
+    await click(".o_steward_chat_toggle");
+    expect(getService("steward_chat").state.open).toBe(true);
+    await click(".o_steward_chat_toggle");
+    expect(getService("steward_chat").state.open).toBe(false);
+});

@@ -1,0 +1,109 @@
+import { registry } from "@web/core/registry";
+
+registry.category("web_tour.tours").add("steward_chat", {
+    steps: () => [
+        { content: "the door in the bar", trigger: ".o_steward_chat_toggle", run: "click" },
+        {
+            content: "choose whom to chat with",
+            trigger: ".o_steward_chat_choice:contains('Customer desk')",
+            run: "click",
+        },
+        {
+            content: "ask",
+            trigger: ".o_steward_chat textarea",
+            run: "edit How many partners are there?",
+        },
+        { content: "Enter sends", trigger: ".o_steward_chat textarea", run: "press Enter" },
+        {
+            content: "what was called is a line, which opens",
+            trigger: ".o_steward_chat_tool button:contains('Count records')",
+            run: "click",
+        },
+        {
+            content: "with what it was called with",
+            trigger: ".o_steward_chat_details pre:contains('res.partner')",
+        },
+        {
+            content: "the answer is laid out",
+            trigger: ".o_steward_chat_agent strong:contains('many')",
+        },
+        {
+            content: "go on",
+            trigger: ".o_steward_chat textarea",
+            run: "edit Make a partner",
+        },
+        { content: "send it", trigger: ".o_steward_chat_send", run: "click" },
+        {
+            content: "people are asked, here, and told what would change",
+            trigger: ".o_steward_chat_approval:contains('Ann X') .btn:contains('Approve')",
+            run: "click",
+        },
+        {
+            content: "it was done then",
+            trigger: ".o_steward_chat_approval:contains('Approved by')",
+        },
+        {
+            content: "what both runs said stands below one another",
+            trigger: ".o_steward_chat_log:contains('many'):contains('She is there now.')",
+        },
+        {
+            content: "it did what it should",
+            trigger: ".o_steward_chat_judge:last button[aria-label='It did what it should']",
+            run: "click",
+        },
+        {
+            content: "so it is kept",
+            trigger: ".o_steward_chat_judge:last button[aria-pressed=true]",
+        },
+        {
+            content: "close it",
+            trigger: ".o_steward_chat textarea",
+            run: "press Escape",
+        },
+        { content: "it is gone", trigger: "body:not(:has(.o_steward_chat))" },
+    ],
+});
+
+registry.category("web_tour.tours").add("steward_compare", {
+    steps: () => [
+        {
+            content: "all runs, not only those that need attention",
+            trigger: ".o_facet_remove",
+            run: "click",
+        },
+        {
+            content: "one run",
+            trigger: ".o_data_row:contains('Count them') .o_list_record_selector input",
+            run: "click",
+        },
+        {
+            content: "and another",
+            trigger: ".o_data_row:contains('Count again') .o_list_record_selector input",
+            run: "click",
+        },
+        {
+            content: "side by side",
+            trigger: "button[name=action_compare]:not(:disabled)",
+            run: "click",
+        },
+        {
+            content: "what differs, is said",
+            trigger: ".o_steward_comparison_row.o_differs:contains('output')",
+            run: "click",
+        },
+        {
+            content: "and shown",
+            trigger: ".o_steward_comparison_open .bg-success-subtle",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("steward_no_chat", {
+    steps: () => [
+        { content: "the bar is there", trigger: ".o_menu_systray .o_user_menu" },
+        {
+            content: "without a door to the chat",
+            trigger: "body:not(:has(.o_steward_chat_toggle))",
+        },
+    ],
+});
