@@ -105,7 +105,7 @@ class StewardRun(models.Model):
             "place", ...}], "asked": [approvals that stand at no line], "before": [trace
             ids of earlier runs of the conversation], "next"?: of the one after it}``
         """
-        run = self._find_own(trace_id).sudo(False)
+        run = self._find_own(trace_id).with_env(self.env)
         run.check_access("read")
         self.env["steward.step"].check_access("read")
         approvals = {
@@ -194,7 +194,8 @@ class StewardRun(models.Model):
         return kept or self.asked_by_id == self.env.user
 
     def _lines_to_tell(self):
-        memory = self.sudo()._memory() if self._may_hear() else {}  # sudo: see above
+        # sudo: steward.run - what was said, to who may hear it
+        memory = self.sudo()._memory() if self._may_hear() else {}
         mine = messages_of(memory)[memory.get("#carried", 0) :]
         if not mine:
             return self._kept_lines()
