@@ -33,6 +33,7 @@ from odoo.addons.steward.exceptions import (
     converted,
 )
 from odoo.addons.steward.kernel.bucketing import bucket
+from odoo.addons.steward.kernel.context import KINDS
 from odoo.addons.steward.kernel.redactor import REDACTOR
 from odoo.addons.steward.kernel.schema import Document, validate
 from odoo.addons.steward_llm.kernel import chat
@@ -147,6 +148,12 @@ class Thinking:
                 "context_saved": saved or 0,
             }
         )
+        self.machine.variables["#sources"] = [
+            {name: entry[name] for name in ("number", "title", "url")}
+            for kind in KINDS
+            for entry in context.get(kind, ())
+            if entry["title"]
+        ]
         self.machine.succeed(text)
         self._worked(seconds)
         self._checkpoint()

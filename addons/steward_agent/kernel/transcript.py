@@ -45,13 +45,18 @@ class Line(NamedTuple):
     sources: tuple[dict[str, JSON], ...] = ()
 
 
-def lines(messages: Sequence[Message], boundary: str) -> list[Line]:
+def lines(
+    messages: Sequence[Message],
+    boundary: str,
+    sources: Iterable[Mapping[str, JSON]] = (),
+) -> list[Line]:
     """What a screen shows of one run's messages.
 
     :param messages: those of this run alone, from its task on
+    :param sources: what the model was told to be known, before it began
     """
     found: list[Line] = []
-    known: list[dict[str, JSON]] = []
+    known: list[Mapping[str, JSON]] = list(sources)
     asked: dict[str, Mapping[str, JSON]] = {}
     turn = 0
     for message in messages:

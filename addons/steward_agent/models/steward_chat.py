@@ -201,7 +201,8 @@ class StewardRun(models.Model):
             return self._kept_lines()
         steps = self._calls_by_place()
         told = []
-        for line in lines(mine, memory.get("#boundary", "")):
+        sources = memory.get("#sources", ())
+        for line in lines(mine, memory.get("#boundary", ""), sources):
             row = {**line._asdict(), "text": REDACTOR.redact(line.text)}
             if line.by == "tool":
                 row |= steps.pop(("call", line.place), {})

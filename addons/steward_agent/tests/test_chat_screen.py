@@ -1,5 +1,8 @@
+from unittest.mock import patch
+
 from odoo import Command
 from odoo.addons.steward.exceptions import Invalid
+from odoo.addons.steward.kernel.context import Item
 from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
 
@@ -64,6 +67,20 @@ class TestTranscript(ChatCase):
         answer = self.told(self.ask(self.chat_agent()))["lines"][-1]
         [source] = answer["sources"]
         self.assertEqual((source["model"], source["id"]), ("res.partner", azure.id))
+
+    def test_passages_an_answer_cites(self):
+        item = Item("Press Credit Note.", "Refunds", "/odoo/refunds")
+        context = type(self.env["steward.context"])
+        providers = {"passages": lambda task, budget: [item]}
+        self.enterContext(
+            patch.object(context, "_get_providers", lambda _self: providers)
+        )
+        self.answers(says("By a credit note [1], not so [2]."))
+        told = self.told(self.ask(self.chat_agent(context_share="100")))
+        self.assertEqual(
+            told["lines"][-1]["sources"],
+            ({"number": 1, "title": "Refunds", "url": "/odoo/refunds"},),
+        )
 
     def test_a_conversation_of_several_runs(self):
         """Each run tells what was said in it, and which come before and after."""

@@ -66,10 +66,11 @@ test("two runs side by side", async () => {
     });
     await open();
     expect.verifySteps([[7, 8]]);
-    expect(queryAllTexts("thead th")).toEqual(["", "Desk: Count", "Desk: Count again"]);
-    expect(queryAllTexts("tr:contains(Cost) td")).toEqual(["$0.5", "$0.25"]);
+    expect(queryAllTexts("thead th")).toEqual(["", "Desk: Count", "Desk: Count again", ""]);
+    expect(queryAllTexts("tr:contains(Cost) td")).toEqual(["$0.5", "$0.25", "≠"]);
     expect("tr:contains(Model) td.fw-bold").toHaveCount(2);
     expect("tr:contains(Prompt) td.fw-bold").toHaveCount(0);
+    expect("tr:contains(Prompt) [aria-label=Differs]").toHaveCount(0);
     expect(queryText(".o_steward_difference")).toBe(
         "− There are 7.\n+ There are 8.\n <b>That is all.</b>"
     );
