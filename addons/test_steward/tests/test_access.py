@@ -13,6 +13,7 @@ ROLES = {
 }
 QUERIES = {  # no tables: no row can be made
     "steward.context.report",
+    "steward.cost.report",
     "steward.embedding.report",
     "steward.search.day",
     "steward.search.question",
