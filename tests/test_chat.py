@@ -199,7 +199,7 @@ def test_a_worker_killed_while_the_model_writes(chats):
     chats.model.reply("word " * 400, gap=0.1)
     chats.model.reply("Bob is made.")
     trace = chats.start(chats.agent(), "Make Bob")
-    told = "SELECT count(*) FROM bus_bus WHERE message LIKE '%%run/text%%word word%%'"
+    told = "SELECT count(*) FROM bus_bus WHERE message LIKE '%%run/text%%word%%'"
     until(lambda: chats.odoo.sql(told)[0][0] > 1, "no text on its way")
     position = chats.of_run(trace, "position")[0]
     assert position["intent"] == ["think", "1", 1]

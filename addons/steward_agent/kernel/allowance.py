@@ -48,7 +48,7 @@ def allowance(
 
     >>> allowance(100, tokens_left=110)
     Traceback (most recent call last):
-    TooLittle: tokens
+    odoo.addons.steward_agent.kernel.allowance.TooLittle: tokens
     """
     most = [] if wanted is None else [wanted]
     if tokens_left is not None:

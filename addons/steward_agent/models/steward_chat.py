@@ -73,9 +73,11 @@ class StewardAgent(models.Model):
             told["problem"] = error.sentence
         return told
 
-    def _prepare(self, task, input, **about):
+    def _prepare(self, task, input, session=None, record=None):
         """Remember also how much of what a run knows was said in earlier ones."""
-        values, variables = super()._prepare(task, input, **about)
+        values, variables = super()._prepare(
+            task, input, session=session, record=record
+        )
         if variables.get("#strategy") == "chat":
             own = 2 if "#record" in variables else 1
             variables["#carried"] = len(messages_of(variables)) - own

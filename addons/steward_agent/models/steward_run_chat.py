@@ -108,7 +108,7 @@ class StewardRun(models.Model):
         run = self._find_own(trace_id)
         # sudo: steward.run - given back: what follows is the user's own right
         run.sudo(False).check_access("read")
-        memory = run._memory()
+        memory = run._memory() if run._may_hear() else {}
         told = spoken(messages_of(memory), memory.get("#boundary", ""))
         return [{**one, "text": REDACTOR.redact(one["text"])} for one in told]
 

@@ -26,7 +26,7 @@ class TestChatTour(ChatCase, HttpCase):
             says("", MAKE),
             says("She is there now."),
         )
-        self.start_tour("/odoo", "steward_chat", login="boss_b")
+        self.start_tour("/odoo/steward-runs", "steward_chat", login="boss_b")
         first, second = self.env["steward.run"].search(
             [("agent_id", "=", agent.id)], order="id"
         )

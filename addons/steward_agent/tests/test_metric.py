@@ -63,9 +63,9 @@ class TestMetric(LedgerCase):
         self.assertAlmostEqual(all_["cost"], 0.02)
         self.assertGreaterEqual(all_["p95"], 0)
         by_agent = {row["group"]: row["runs"] for row in self.totals(by="agent_id")}
-        agents = self.env["steward.agent"].search([], order="id")
         self.assertEqual(list(by_agent.values()), [1, 2])
-        [other] = self.totals(agents=agents[1])
+        agents = self.env["steward.agent"].search([("name", "=", "Other")])
+        [other] = self.totals(agents=agents)
         self.assertEqual(other["runs"], 2)
         by_model = self.totals(by="model", steps=True)
         self.assertEqual([row["group"] for row in by_model], ["e", "gpt"])

@@ -368,6 +368,7 @@ class TestPlayground(PromptCase):
 @tagged("post_install", "-at_install")
 class TestPromptScreen(HttpCase, PromptCase):
     def test_releasing(self):
+        self.prompt.name = "Kind replies"
         self.prompt.version_id._bear("production")
         self.versions("Shorter")
         self.start_tour("/odoo/steward-prompts", "steward_prompt", login="rev")

@@ -45,7 +45,7 @@ registry.category("web_tour.tours").add("steward_prompt", {
     steps: () => [
         {
             content: "open a prompt",
-            trigger: ".o_data_cell:contains('Answers')",
+            trigger: ".o_data_cell:contains('Kind replies')",
             run: "click",
         },
         {

@@ -13,7 +13,7 @@ registry.category("web_tour.tours").add("steward_chat", {
             trigger: ".o_steward_chat textarea",
             run: "edit How many partners are there?",
         },
-        { content: "Enter sends", trigger: ".o_steward_chat textarea", run: "press Enter" },
+        { content: "send it", trigger: ".o_steward_chat_send", run: "click" },
         {
             content: "what was called is a line, which opens",
             trigger: ".o_steward_chat_tool button:contains('Count records')",
