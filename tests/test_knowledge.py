@@ -267,7 +267,7 @@ def test_a_worker_killed_in_mid_harvest(knowledge, site):
         return count
 
     pages = {site.url(page.path) for page in site.corpus.pages}
-    deaths = 2
+    deaths = 1
     for _death in range(deaths):
         before = count()
         knowledge.until(lambda before=before: count() > before, "documents")
