@@ -135,6 +135,7 @@ def test_killed_callers_money_comes_back(worker, budget, company, standing):
     assert standing() == [(9, 0, 0)]
 
 
+@pytest.mark.thorough
 def test_people_are_told_once(worker, budget, company, standing, databases, base):
     """Fifty cross the thresholds at once."""
     budget(5)

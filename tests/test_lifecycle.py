@@ -6,11 +6,7 @@ from house import manifests, odoo
 from house.settings import ADDONS, product_addons
 from house.testing import export_pots
 
-OFTEN = ("steward", "steward_knowledge")  # the first floor, and one that needs others
-SETS = [
-    pytest.param([name], marks=() if name in OFTEN else pytest.mark.thorough)
-    for name in product_addons()
-]
+SETS = [pytest.param([name], marks=pytest.mark.thorough) for name in product_addons()]
 SETS.append(pytest.param(product_addons()))
 
 TABLES = """

@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
@@ -95,7 +95,7 @@ class TestDaily(StewardCase):
         self.assertFalse(daily.parts)
         with patch(
             "odoo.addons.steward.models.steward_daily.WAIT_AT_MOST",
-            -datetime.resolution,
+            -timedelta(hours=1),
         ):
             daily._work()
         self.assertEqual(daily.parts[0]["state"], "failed")
