@@ -45,6 +45,7 @@ from .kernel.conversation import Conversation, as_text, news, shortened
 from .kernel.failure import category_of
 from .kernel.machine import Machine
 from .kernel.stream import Stream
+from .models.steward_run_screen import READABLE
 
 _logger = logging.getLogger(__name__)
 
@@ -275,6 +276,8 @@ class Thinking:
 
     def _show(self, move, piece):
         """Send a piece of text to whoever looks at the run, at once."""
+        if self.agent.capture not in READABLE:
+            return  # who asked reads it in the transcript; others look on, too
         message = {
             "run": self.row["id"],
             "turn": int(move.iteration),

@@ -698,6 +698,16 @@ class TestConversation(ChatCase):
         self.assertNotIn(secret, run.output)
         self.assertNotIn(secret, json.dumps(dict(self.memory(run))))
 
+    def test_what_is_not_kept_is_not_shown_to_all(self):
+        """Whoever may look at a run hears its channel: not only who asked."""
+        runs = type(self.env["steward.run"])
+        for capture in ("none", "hashed"):
+            self.answers(says("The salary is seven."))
+            with patch.object(runs, "_bus_send", autospec=True) as send:
+                self.ask(self.chat_agent(code=f"silent-{capture}", capture=capture))
+            kinds = [call.args[1] for call in send.call_args_list]
+            self.assertNotIn(thinking.TEXT, kinds)
+
     def test_a_screen_that_cannot_be_reached(self):
         def send(*_args, **_options):
             raise Invalid("no bus")
