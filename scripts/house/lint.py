@@ -21,7 +21,6 @@ FLOORS = {
     "steward": 1,
     "steward_llm": 2,
     "steward_knowledge": 3,
-    "steward_skill": 4,
     "steward_agent": 3,
     "steward_backup": 3,
     "steward_monitor": 4,
