@@ -27,8 +27,9 @@ longer than a look should.
 
 import copy
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 from .trace import JSON, MISSING, Trace, at
@@ -134,9 +135,13 @@ class Call(NamedTuple):
 
 
 class Before(NamedTuple):
-    """The calls of a run so far: tool, arguments as text, and whether it worked."""
+    """The calls of a run so far: tool, arguments as text, and whether it worked.
 
-    calls: tuple[tuple[str, str, bool], ...] = ()
+    :param same: the text that this very call would have
+    """
+
+    calls: Sequence[tuple[str, str | None, bool]] = ()
+    same: str = ""
 
     def failures(self, tool: str) -> int:
         """How often a tool failed.
@@ -146,14 +151,14 @@ class Before(NamedTuple):
         """
         return sum(1 for name, _given, ok in self.calls if name == tool and not ok)
 
-    def repeats(self, tool: str, arguments: JSON) -> int:
+    def repeats(self, tool: str) -> int:
         """How often this very call was made.
 
-        >>> Before((("a", key({"x": 1}), True),)).repeats("a", {"x": 1})
+        >>> Before([("a", "{1}", True), ("a", "{2}", True)], "{2}").repeats("a")
         1
         """
-        same = key(arguments)
-        return sum(1 for name, given, _ok in self.calls if (name, given) == (tool, same))
+        wanted = (tool, self.same)
+        return sum(1 for name, given, _ok in self.calls if (name, given) == wanted)
 
 
 def key(arguments: JSON) -> str:
@@ -237,7 +242,7 @@ class Guard(NamedTuple):
         before = call.before() if call.before else Before()
         return (
             before.failures(call.tool) >= self.failures
-            and before.repeats(call.tool, call.arguments) >= self.repeats
+            and before.repeats(call.tool) >= self.repeats
         )
 
     def changed(self, arguments: JSON) -> JSON:
@@ -446,27 +451,32 @@ def tried(guard: Guard, failed: Iterable[Trace], good: Iterable[Trace]) -> Teste
 
 
 def _meets_failure(guard: Guard, trace: Trace) -> bool:
-    met = _met_steps(guard, trace)
-    return any(hit and not step.ok for hit, step in zip(met, trace.calls(), strict=True))
+    calls, met = trace.calls(), _met_steps(guard, trace)
+    if all(step.ok for step in calls):
+        return any(met)  # it failed of what it did again and again
+    return any(hit and not step.ok for hit, step in zip(met, calls, strict=True))
 
 
 def _met_steps(guard: Guard, trace: Trace) -> list[bool]:
     """For each call of a run, whether the guardrail would have met it."""
-    tools = guard.tool
     met = []
-    before: list[tuple[str, str, bool]] = []
+    before: list[tuple[str, str | None, bool]] = []
     for step in trace.calls():
-        given = {} if step.given is None else step.given
+        same = key(step.given)
+        so_far = Before(before[-MOST_BEFORE:], same)
         call = Call(
             step.name,
-            given,
+            step.given,
             trace.agent,
             trace.kind,
             guard.company,
-            lambda: Before(tuple(before[-MOST_BEFORE:])),
+            partial(_given, so_far),
         )
-        met.append(
-            step.given is not None and fnmatchcase(step.name, tools) and guard.meets(call)
-        )
-        before.append((step.name, key(given), step.ok))
+        is_known = step.given is not None or not guard.conditions
+        met.append(is_known and fnmatchcase(step.name, guard.tool) and guard.meets(call))
+        before.append((step.name, same, step.ok))
     return met
+
+
+def _given(before: Before) -> Before:
+    return before

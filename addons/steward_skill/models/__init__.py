@@ -3,4 +3,7 @@ from . import steward_skill_version
 from . import steward_skill_file
 from . import steward_skill_use
 from . import steward_skill_harvest
+from . import steward_run
 from . import steward_guardrail
+from . import steward_guardrail_hit
+from . import steward_guard

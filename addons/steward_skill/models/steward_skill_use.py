@@ -27,7 +27,7 @@ class StewardSkillUse(models.Model):
         "steward.skill.version", required=True, index=True, ondelete="cascade"
     )
     run_id = fields.Many2one("steward.run", ondelete="set null", index="btree_not_null")
-    trace_id = fields.Char("Run", required=True)
+    trace_id = fields.Char("Trace", required=True)
     agent_id = fields.Many2one("steward.agent", ondelete="set null")
     company_id = fields.Many2one("res.company", required=True, ondelete="cascade")
     arm = fields.Selection(ARMS, required=True)

@@ -32,6 +32,7 @@ MATRIX = {
     "steward.evidence": ("", "", "r", "r", "r", "r"),
     "steward.failure": ("", "", "r", "r", "r", "r"),
     "steward.guardrail": ("", "", "r", "rwc", "rwc", "rwcd"),
+    "steward.guardrail.hit": ("", "", "r", "r", "r", "r"),
     "steward.guardrail.version": ("", "", "r", "r", "r", "r"),
     "steward.harvest": ("", "", "r", "r", "r", "r"),
     "steward.hook": ("", "", "r", "rwcd", "r", "rwcd"),
