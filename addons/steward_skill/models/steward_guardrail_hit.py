@@ -114,7 +114,8 @@ class StewardGuardrailHit(models.Model):
                            SELECT FROM steward_step AS step
                             WHERE step.run_id = run.id AND step.period = run.month
                               AND step.kind = 'tool_call' AND step.name = hit.tool
-                              AND step.status = 'ok' AND step.started_at >= hit.at)
+                              AND step.status = 'ok'
+                              AND step.started_at >= hit.at - interval '2 seconds')
                          THEN 'false_alarm' ELSE 'prevented' END
                   END
                   FROM steward_run AS run, steward_guardrail AS guardrail

@@ -1,1 +1,2 @@
 from . import test_kernel_cause
+from . import test_guardrail
