@@ -1,6 +1,16 @@
-from odoo import fields, models
+import difflib
 
-from .steward_skill import KINDS
+from odoo import Command, api, fields, models
+
+from ..kernel import skill_format as kernel
+from .steward_skill import BESIDE, KINDS
+
+FILES = {  # a field -> the file that it is in a skill's folder
+    "playbook": kernel.PLAYBOOK,
+    "inputs": kernel.INPUTS,
+    "outputs": kernel.OUTPUTS,
+}
+CONTEXT = 3  # lines around a change
 
 
 class StewardSkillVersion(models.Model):
@@ -32,7 +42,72 @@ class StewardSkillVersion(models.Model):
     approver_id = fields.Many2one("res.users", "Approved by", readonly=True)
     approved_at = fields.Datetime("Approved", readonly=True)
     checks = fields.Json(
-        readonly=True, help="Quality gates: [{name, title, state, sentence}]."
+        readonly=True,
+        help="Of the quality gates: [{name, title, state, sentence}].",
     )
 
     _number_uniq = models.UniqueIndex("(skill_id, number)")
+
+    @api.depends("number", "skill_id.name")
+    def _compute_display_name(self):
+        for version in self:
+            version.display_name = version._reference()
+
+    def _reference(self):
+        """How the ledger calls it, as ``close-period@3``."""
+        return f"{self.skill_id.name}@{self.number}"
+
+    def _documents(self):
+        """All that this version says: name of a file -> its text."""
+        self.ensure_one()
+        texts = {kernel.DOCUMENT: self.text}
+        texts |= {FILES[name]: self[name] for name in BESIDE if self[name]}
+        # a file is told by its fingerprint: it need not be a text
+        return texts | {file.path: f"{file.checksum}\n" for file in self.file_ids}
+
+    def _diff_from(self, other):
+        before = other._documents() if other else {}
+        after = self._documents()
+        lines = []
+        for name in sorted(before.keys() | after.keys(), key=_first):
+            changes = difflib.unified_diff(
+                before.get(name, "").splitlines(),
+                after.get(name, "").splitlines(),
+                lineterm="",
+                n=CONTEXT,
+            )
+            found = list(changes)[2:]
+            if found:
+                lines += [f"@ {name}", *found]
+        return lines
+
+    def _folder(self):
+        """This version as a folder, ready to be handed out."""
+        self.ensure_one()
+        files = [
+            kernel.File(FILES[name], self[name].encode())
+            for name in BESIDE
+            if self[name]
+        ]
+        files += [kernel.File(file.path, file._bytes()) for file in self.file_ids]
+        return kernel.Folder(self.skill_id.name, self.text, tuple(sorted(files)))
+
+    def action_restore(self) -> dict:
+        """Bring the skill back to what it was in this version.
+
+        :return: the skill's form
+        """
+        self.ensure_one()
+        self.skill_id.write(
+            {
+                "text": self.text,
+                **{name: self[name] for name in BESIDE},
+                "file_ids": [Command.set(self.file_ids.ids)],
+                "change_note": self.env._("As in version %(n)s", n=self.number),
+            }
+        )
+        return self.skill_id.get_formview_action()
+
+
+def _first(name):
+    return name != kernel.DOCUMENT, name

@@ -1,2 +1,3 @@
 from . import test_kernel_cause
+from . import test_kernel_skill_format
 from . import test_guardrail
