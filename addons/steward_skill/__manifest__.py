@@ -10,5 +10,6 @@
     "data": [
         "security/ir.model.access.csv",
         "security/steward_skill_security.xml",
+        "views/steward_guardrail_views.xml",
     ],
 }

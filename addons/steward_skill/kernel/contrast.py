@@ -9,6 +9,7 @@
 {'drop': ['values.fax']}
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -23,6 +24,7 @@ USUAL: Final = 0.9  # of the good calls have it: the others lack it
 LONGEST: Final = 200  # characters of a value that is compared
 CONDITIONS: Final = 3  # that tell failed calls from good ones, at most
 WAIT: Final = 30  # seconds until a service that failed may be back
+_WORD: Final = re.compile(r"\w+")
 
 # the plainest first: of several that tell calls apart, one that people understand
 _RANK: Final = ("missing", "empty", "not_kind", "above", "below", "longer", "present")
@@ -105,12 +107,12 @@ def _told(condition: Condition) -> dict[str, JSON]:
 def _candidates(
     failed: Sequence[JSON], worked: Sequence[JSON], message: str
 ) -> list[_Candidate]:
-    words = message.lower()
+    said = set(_WORD.findall(message.lower()))
     found = []
     for condition in dict.fromkeys(_conditions(failed, worked)):
         if all(condition.holds(given) for given in failed):
             hits = frozenset(n for n, ok in enumerate(worked) if condition.holds(ok))
-            named = condition.path[-1].lower() in words
+            named = condition.path[-1].lower() in said
             found.append(_Candidate(condition, named, hits))
     return found
 
@@ -203,7 +205,7 @@ def proposal(
     :param good: runs that used the same tools and were fine
     """
     if circles := [circle for trace in failed if (circle := _circle(trace))]:
-        return Proposal("block", {"tool": circles[-1], "context": {"repeats": CIRCLE}})
+        return Proposal("block", {"tool": circles[-1], "context": {"repeats": CIRCLE - 1}})
     ends = [step for trace in failed if (step := _end(trace)) is not None]
     if not ends or category == "budget":
         return None

@@ -88,7 +88,10 @@ def draft(
     written = as_playbook(title, procedure) if not procedure.gaps else ""
     if written and redact(written) != written:
         written = ""  # what is masked cannot be followed
-    if written and any(replay(written, procedure, n) for n in range(len(tasks))):
+    if written and any(
+        replay(written, trace, procedure.given(number))
+        for number, trace in enumerate(procedure.traces)
+    ):
         written = ""
     triggers = _triggers(tasks)
     description = _description(title, tasks, procedure, triggers, redact)
@@ -257,13 +260,11 @@ def as_playbook(title: str, procedure: Procedure) -> str:
     return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=88)
 
 
-def replay(text: str, procedure: Procedure, number: int) -> str:
+def replay(text: str, trace: Trace, given: Mapping[str, JSON]) -> str:
     """Follow a playbook with what one of its runs was given and found.
 
     :return: where it would have done something else; "": it does what the run did
     """
-    trace = procedure.traces[number]
-    given = {name: values[number] for name, values in procedure.inputs.items()}
     try:
         machine = Machine({"": playbooks.parse(text)}, {}, inputs_of(given))
     except Problems as error:
@@ -289,117 +290,51 @@ def _other(move: Act, step: Step) -> str:
 # --- gates ----------------------------------------------------------------------------
 
 
-class Gate(NamedTuple):
-    """One thing that is looked at before a person is asked.
-
-    :param state: ``passed``, ``failed``, or ``warning``: a person should know
-    """
-
-    name: str
-    state: str
-    detail: str = ""
-
-
 class Known(NamedTuple):
     """A skill that exists already."""
 
     id: int
     title: str
-    description: str
     tools: frozenset[str]
 
 
-def likeness(one: Draft, other: Known) -> float:
+def likeness(title: str, tools: Collection[str], other: Known) -> float:
     """How much two skills say the same, from 0 to 1: about what, and with which tools.
 
-    >>> made = Draft("a", "Call customers", "", "", "instruction", ["find_records"])
-    >>> likeness(made, Known(1, "Call the customers", "", frozenset({"find_records"})))
+    >>> known = Known(1, "Call the customers", frozenset({"find_records"}))
+    >>> likeness("Call customers", ["find_records"], known)
     1.0
     """
-    about = overlap(words(one.title) - _STOP, words(other.title) - _STOP)
-    return (2 * about + overlap(frozenset(one.tools), other.tools)) / 3
+    about = overlap(words(title) - _STOP, words(other.title) - _STOP)
+    return (2 * about + overlap(frozenset(tools), other.tools)) / 3
 
 
-def gates(
-    made: Draft,
-    procedure: Procedure,
-    known: Iterable[Known],
-    tools: Collection[str],
-    redact: Callable[[str], str],
-) -> tuple[list[Gate], Known | None]:
-    """Look at a draft; returns what was found, and the skill that it is much like.
+def twin_of(title: str, tools: Collection[str], known: Iterable[Known]) -> Known | None:
+    """The skill that says the same, if there is one."""
+    best = max(known, key=lambda one: likeness(title, tools, one), default=None)
+    if best is None or likeness(title, tools, best) < DUPLICATE:
+        return None
+    return best
 
-    :param tools: names of the tools that there are
+
+def vague(text: str) -> list[str]:
+    """Words that tell a reader nothing.
+
+    >>> vague("Handle it appropriately, etc.")
+    ['Handle it', 'appropriately', 'etc']
     """
-    twin = max(known, key=lambda other: likeness(made, other), default=None)
-    if twin is not None and likeness(made, twin) < DUPLICATE:
-        twin = None
-    found = [
-        _format_gate(made),
-        _concrete_gate(made, procedure),
-        _tools_gate(made, tools),
-        _secret_gate(made, redact),
-        _twin_gate(twin),
-        _replay_gate(made, procedure),
-    ]
-    return found, twin
+    return list(dict.fromkeys(_VAGUE.findall(text)))
 
 
-def _format_gate(made: Draft) -> Gate:
-    wrong = []
-    if len(made.name) > NAME_LIMIT or not NAME.fullmatch(made.name):
-        wrong.append("the name")
-    if not LEAST_DESCRIPTION <= len(made.description) <= DESCRIPTION_LIMIT:
-        wrong.append("the length of the description")
-    if len(made.body) > BODY_LIMIT or "## Steps" not in made.body:
-        wrong.append("the instructions")
-    return Gate("format", "failed" if wrong else "passed", ", ".join(wrong))
+def follows(tools: Sequence[str], trace: Trace) -> bool:
+    """Whether a run used these tools in this order, whatever it did in between.
 
-
-def _concrete_gate(made: Draft, procedure: Procedure) -> Gate:
-    """Whether a reader would know what to do."""
-    if vague := _VAGUE.findall(f"{made.description}\n{made.body}"):
-        return Gate("concrete", "failed", ", ".join(sorted(set(vague))))
-    total = sum(_count(line.arguments) for line in procedure.steps())
-    if procedure.gaps and len(procedure.gaps) > total / 2:
-        return Gate("concrete", "failed", ", ".join(procedure.gaps[:5]))
-    if "## Example" not in made.body:
-        return Gate("concrete", "failed", "no example")
-    return Gate("concrete", "warning" if procedure.gaps else "passed")
-
-
-def _count(arguments: JSON) -> int:
-    return len(arguments) if isinstance(arguments, dict) else 1
-
-
-def _tools_gate(made: Draft, tools: Collection[str]) -> Gate:
-    missing = [tool for tool in made.tools if tool not in tools]
-    return Gate("tools", "failed" if missing else "passed", ", ".join(missing))
-
-
-def _secret_gate(made: Draft, redact: Callable[[str], str]) -> Gate:
-    texts = (made.title, made.description, made.body, made.playbook)
-    clean = all(redact(text) == text for text in texts)
-    # what was masked in the runs tells that there was one
-    masked = any("[redacted:" in text for text in texts)
-    state = "passed" if clean and not masked else "warning" if clean else "failed"
-    return Gate("secrets", state)
-
-
-def _twin_gate(twin: Known | None) -> Gate:
-    return Gate("twin", "warning", twin.title) if twin else Gate("twin", "passed")
-
-
-def _replay_gate(made: Draft, procedure: Procedure) -> Gate:
-    """Whether it does again what its runs did."""
-    if made.playbook:
-        for number in range(len(procedure.traces)):
-            if told := replay(made.playbook, procedure, number):
-                return Gate("replay", "failed", told)
-        return Gate("replay", "passed")
-    if not procedure.traces:
-        return Gate("replay", "failed")
-    return Gate("replay", "warning", ", ".join(dict.fromkeys(procedure.gaps)))
+    >>> trace = Trace("t", "", tuple(Step(n, "tool_call", n) for n in "abcb"))
+    >>> follows(["a", "c"], trace), follows(["c", "a"], trace)
+    (True, False)
+    """
+    calls = iter(step.name for step in trace.calls() if step.ok)
+    return all(any(name == tool for name in calls) for tool in tools)
 
 
 # --- better words ---------------------------------------------------------------------

@@ -415,7 +415,7 @@ def _wait_problems(action: str, wait: JSON) -> list[str]:
 # --- trying them ----------------------------------------------------------------------
 
 
-class Tested(NamedTuple):
+class Tried(NamedTuple):
     """How a guardrail would have done.
 
     :param caught: of the ``failed`` runs, in how many it meets the step that failed
@@ -435,7 +435,7 @@ class Tested(NamedTuple):
     def passes(self, most: float) -> bool:
         """Whether it may be used: it catches what it is for, and little else.
 
-        >>> Tested(1, 1, 0, 40).passes(0.02), Tested(0, 1, 0, 40).passes(0.02)
+        >>> Tried(1, 1, 0, 40).passes(0.02), Tried(0, 1, 0, 40).passes(0.02)
         (True, False)
         """
         return bool(self.caught) and self.caught == self.failed and (
@@ -443,11 +443,11 @@ class Tested(NamedTuple):
         )
 
 
-def tried(guard: Guard, failed: Iterable[Trace], good: Iterable[Trace]) -> Tested:
+def tried(guard: Guard, failed: Iterable[Trace], good: Iterable[Trace]) -> Tried:
     """Let a guardrail look at runs of the past, step by step."""
     failures = [_meets_failure(guard, trace) for trace in failed]
     hits = [any(_met_steps(guard, trace)) for trace in good]
-    return Tested(sum(failures), len(failures), sum(hits), len(hits))
+    return Tried(sum(failures), len(failures), sum(hits), len(hits))
 
 
 def _meets_failure(guard: Guard, trace: Trace) -> bool:

@@ -185,6 +185,10 @@ class Procedure:
         for block in self.blocks:
             yield from block.steps
 
+    def given(self, number: int) -> dict[str, JSON]:
+        """What the inputs were in one of the runs."""
+        return {name: values[number] for name, values in self.inputs.items()}
+
     def tools(self) -> list[str]:
         """The tools that it needs, in the order of their first use."""
         return list(dict.fromkeys(line.tool for line in self.steps()))

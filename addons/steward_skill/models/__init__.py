@@ -12,3 +12,4 @@ from . import steward_run
 from . import steward_guardrail
 from . import steward_guardrail_hit
 from . import steward_guard
+from . import steward_failure

@@ -164,7 +164,7 @@ class StewardGuardrail(models.Model):
     def _compute_test_result(self):
         for guardrail in self:
             tested = guardrail.tested or {}
-            result = kernel.Tested(
+            result = kernel.Tried(
                 *(tested.get(name, 0) for name in ("caught", "failed", "hit", "good"))
             )
             is_current = tested.get("version") == guardrail.version_id.number

@@ -60,9 +60,13 @@ class TestGuardrail(LearningCase):
         self.assertEqual(guardrail.hit_count, 1)
 
     def test_a_person_is_asked(self):
-        guardrail = self.in_force("approve", definition=FAX_RULE)
+        rule = {
+            "tool": "create_record",
+            "arguments": [{"path": "values.city", "is": "like", "value": "G*"}],
+        }
+        guardrail = self.in_force("approve", definition=rule)
         agent = self.writer()
-        run = self.run_agent(agent, values=FAX)
+        run = self.run_agent(agent, values={"name": "Ann", "city": "Ghent"})
         self.assertEqual((run.state, run.waits_for), ("waiting", "person"))
         approval = self.env["steward.approval"].search([("run_id", "=", run.id)])
         self.assertEqual(approval.guardrail_id, guardrail)
@@ -250,6 +254,22 @@ class TestGuardrail(LearningCase):
         self.assertEqual(definition["context"], {"agents": [agent.code]})
         self.assertEqual((guardrail.action, guardrail.category), ("block", "rights"))
 
+    def test_asked_for_by_a_person(self):
+        agent = self.writer()
+        self.wrote(agent, "Bo", "Cy", "Di")
+        failure = self.failure_of(self.run_agent(agent, values=FAX))
+        self.assertFalse(failure.guardrail_ids)
+        for user in (self.viewer, self.robot):
+            with self.assertRaises(AccessError):
+                failure.with_user(user).action_propose_guardrail()
+        action = failure.with_user(self.operator).action_propose_guardrail()
+        guardrail = self.guardrails.browse(action["res_id"])
+        failure.invalidate_recordset()
+        self.assertEqual(failure.guardrail_ids, guardrail)
+        self.assertEqual(guardrail.evidence_text, "The error says so.")
+        with self.assertRaises(Invalid):
+            failure.with_user(self.operator).action_propose_guardrail()
+
     # -- how they do -----------------------------------------------------------------
 
     def test_noisy_ones_should_retire(self):
@@ -302,9 +322,8 @@ class TestGuardrail(LearningCase):
 
         tool = self.env.ref("steward_agent.tool_create_record")
         given = {"model": "res.partner", "values": {"name": "Ann"}}
-        return Attempt(
-            run, run.agent_id, run.company_id, tool, tool.name, given, self.env
-        )
+        company = run.company_id or self.env.company
+        return Attempt(run, run.agent_id, company, tool, tool.name, given, self.env)
 
     def test_no_run(self):
         """Other doors than runs pass the same check."""
