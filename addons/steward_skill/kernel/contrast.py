@@ -151,7 +151,7 @@ def _beyond(
     if kind == "number":
         yield Condition(way, "above", max(good))
         yield Condition(way, "below", min(good))
-    elif kind in ("text", "list", "object") and all(
+    elif kind in ("text", "list") and all(
         isinstance(value, KINDS[kind])  # type: ignore[arg-type]
         for value in values
     ):

@@ -183,7 +183,7 @@ def _body(title: str, procedure: Procedure, pitfalls: Sequence[Pitfall]) -> str:
         parts += ["", "## Pitfalls", ""]
         for pitfall in pitfalls:
             parts.append(
-                f"- `{pitfall.tool}` failed in {pitfall.times} runs: {pitfall.message}"
+                f"- `{pitfall.tool}` failed ({pitfall.times}×): {pitfall.message}"
             )
     parts += ["", "## Example", "", *_example(procedure.traces[0])]
     return "\n".join(parts)[:BODY_LIMIT] + "\n"
@@ -213,11 +213,14 @@ def _pitfalls(
     """What failed on the way, here and in runs that went wrong."""
     tools = set(procedure.tools())
     runs: dict[tuple[str, str], set[str]] = {}
+    messages: dict[tuple[str, str], str] = {}
     for trace in (*procedure.traces, *failed):
         for step in trace.calls():
             if not step.ok and step.message and step.name in tools:
-                runs.setdefault((step.name, shape(step.message)), set()).add(trace.id)
-    found = [Pitfall(*key, len(ids)) for key, ids in runs.items()]
+                key = (step.name, shape(step.message))
+                runs.setdefault(key, set()).add(trace.id)
+                messages.setdefault(key, step.message[:300])
+    found = [Pitfall(key[0], messages[key], len(ids)) for key, ids in runs.items()]
     return sorted(found, key=lambda one: (-one.times, one))[:MOST_PITFALLS]
 
 

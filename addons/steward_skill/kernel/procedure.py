@@ -104,7 +104,7 @@ def groups(
         did = signature(trace)
         if not did or len(trace.steps) > LONGEST:
             continue
-        task = shape(trace.task)
+        task = shape(about(trace))
         group = known.get((did, task))
         if group is None:
             leaders = found.setdefault(did, [])
@@ -117,6 +117,25 @@ def groups(
         group.append(trace)
     every = [group for leaders in found.values() for _task, group in leaders]
     return sorted(every, key=len, reverse=True)
+
+
+def about(trace: Trace) -> str:
+    """The task without what the run was given: that varies from one to the next.
+
+    >>> given = {"values": {"name": "Ann", "city": "Ghent"}}
+    >>> about(Trace("t", "Enter Ann", (Step("1", "tool_call", "a", given=given),)))
+    'Enter <…>'
+    """
+    task = trace.task
+    values = {
+        value
+        for step in trace.calls()
+        for _path, value in leaves(step.given)
+        if isinstance(value, str) and len(value) > 1 and value in task
+    }
+    for value in sorted(values, key=len, reverse=True):
+        task = task.replace(value, "<…>")
+    return task
 
 
 def _alike(
@@ -373,12 +392,14 @@ class _Learner:
         if not all(isinstance(one.value, str) for one in seen):
             return ""
         texts = [one.value for one in seen]
+        known = []
         for expression, value_of in self._known(seen, items):
             values = [value_of(one) for one in seen]
-            if not all(
-                isinstance(value, str) and len(value) >= SHORTEST and value in text
-                for value, text in zip(values, texts, strict=True)
-            ):
+            if _all_within(values, texts):
+                known.append((values, expression))
+        # the longest first: a name, rather than the city that is part of it
+        for values, expression in sorted(known, key=lambda one: -len(one[0][0])):
+            if not _all_within(values, texts):
                 continue
             texts = [
                 text.replace(value, f"{{{{ {expression} }}}}")
@@ -465,6 +486,14 @@ def _expression(name: str, path: str) -> str:
     """
     parts = path.split(".") if path else []
     return name + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in parts)
+
+
+def _all_within(values: Sequence[JSON], texts: Sequence[str]) -> bool:
+    """Whether each value is a part of its text."""
+    return all(
+        isinstance(value, str) and len(value) >= SHORTEST and value in text
+        for value, text in zip(values, texts, strict=True)
+    )
 
 
 def _lists(result: JSON) -> Iterator[str]:

@@ -12,4 +12,6 @@ from . import steward_run
 from . import steward_guardrail
 from . import steward_guardrail_hit
 from . import steward_guard
+from . import steward_skill_trial
+from . import steward_daily
 from . import steward_failure
