@@ -9,3 +9,4 @@ from . import steward_skill_run
 from . import steward_context
 from . import steward_skill_harvest
 from . import steward_guardrail
+from . import res_config_settings
