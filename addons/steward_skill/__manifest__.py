@@ -10,6 +10,19 @@
     "data": [
         "security/ir.model.access.csv",
         "security/steward_skill_security.xml",
+        "data/ir_cron_data.xml",
+        "data/steward_tool_data.xml",
+        "wizard/steward_skill_views.xml",
+        "views/steward_skill_version_views.xml",
+        "views/steward_skill_use_views.xml",
+        "views/steward_skill_views.xml",
         "views/steward_guardrail_views.xml",
+        "views/steward_skill_harvest_views.xml",
+        "views/steward_skill_menus.xml",
+        "views/steward_learning_menus.xml",
+        "views/res_config_settings_views.xml",
     ],
+    "assets": {
+        "web.assets_backend": ["steward_skill/static/src/**/*"],
+    },
 }

@@ -27,7 +27,7 @@ longer than a look should.
 
 import copy
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple
@@ -297,6 +297,9 @@ class Guards:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def __iter__(self) -> Iterator[Guard]:
+        return iter(self._all)
 
     def met(self, call: Call) -> list[Guard]:
         """Those that are there for a call, in their order."""

@@ -15,3 +15,7 @@ from . import steward_guard
 from . import steward_skill_trial
 from . import steward_daily
 from . import steward_failure
+from . import steward_dashboard
+from . import steward_context_guardrails
+from . import res_config_settings_learning
+from . import res_config_settings

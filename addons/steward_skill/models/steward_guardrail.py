@@ -1,6 +1,6 @@
 import json
-from collections.abc import Iterable
 from hashlib import blake2b
+from typing import NamedTuple
 
 from odoo import SUPERUSER_ID, api, fields, models, tools
 from odoo.addons.steward.exceptions import Invalid, Locked, Refused
@@ -22,7 +22,14 @@ STATES = [
 SHARE = 2.0  # percent of the good runs that a guardrail may disturb, unless set
 FAILED = 20  # runs that failed, with which a guardrail is tried
 GOOD = 500  # runs that were fine, the same
-OWN_WORK = "steward_skill.own_work"  # setting: whether authors approve their own
+
+
+class Rule(NamedTuple):
+    """What is told of a guardrail in force."""
+
+    version_id: int
+    name: str
+    text: str
 
 
 class StewardGuardrail(models.Model):
@@ -385,16 +392,14 @@ class StewardGuardrail(models.Model):
 
     @api.model
     def _may_approve_own(self):
-        # sudo: ir.config_parameter - a rule that holds for everybody
-        get = self.env["ir.config_parameter"].sudo().get_param
-        return self.env.su or get(OWN_WORK) == "True"
+        return self.env.su or self.env["steward.skill"]._authors_approve()
 
     @api.model
     def _most(self):
         """The percentage of good runs that a guardrail may disturb."""
         # sudo: ir.config_parameter - a rule that holds for everybody
         get = self.env["ir.config_parameter"].sudo().get_param
-        return float(get("steward_skill.guardrail_share") or SHARE)
+        return float(get("steward.guardrail_share") or SHARE)
 
     @api.model
     def _check_may_review(self):
@@ -537,8 +542,9 @@ class StewardGuardrail(models.Model):
         found = self.sudo().search([("approved_version_id", "!=", False)], order="id")
         guards = kernel.Guards(one._guard(one.approved_version_id) for one in found)
         texts = {
-            one.id: (
+            one.id: Rule(
                 one.approved_version_id.id,
+                one.name,
                 json.loads(one.approved_version_id.text)["text"],
             )
             for one in found
@@ -614,7 +620,7 @@ class StewardGuardrail(models.Model):
             if guard.action in ("approve", "rewrite"):
                 continue
             is_first = self._hit(guard, attempt)
-            text = self._in_force()[1][guard.id][1]
+            text = self._in_force()[1][guard.id].text
             if guard.action == "block":
                 raise Guarded(text)
             if guard.action == "retry" and is_first:
@@ -639,7 +645,7 @@ class StewardGuardrail(models.Model):
                 ON CONFLICT (guardrail_id, run_id, call) DO NOTHING RETURNING id
                 """,
                 guard.id,
-                self._in_force()[1][guard.id][0],
+                self._in_force()[1][guard.id].version_id,
                 attempt.company.id,
                 run.id or None,
                 run.trace_id or None,
@@ -688,11 +694,6 @@ class StewardGuardrail(models.Model):
                 note=note,
                 user_id=person.id,
             )
-
-    @api.model
-    def _told(self, task: str) -> Iterable["StewardGuardrail"]:
-        """Those that an agent should know of before it begins. Hook."""
-        return self.search([("approved_version_id", "!=", False)], limit=50)
 
 
 class StewardGuardrailVersion(models.Model):

@@ -68,7 +68,7 @@ class StewardSkill(models.Model):
         help="What it does and when to use it: agents choose by this. 1024 characters"
         " at most.",
     )
-    text = fields.Text("SKILL.md", required=True)
+    text = fields.Text("SKILL.md", help="The whole document; made of the fields.")
     body = fields.Text("Instructions", help="Markdown.")
     trigger_words = fields.Char(
         help="Words and phrases of tasks it is for, with commas between them."
@@ -312,16 +312,13 @@ class StewardSkill(models.Model):
         vals = dict(vals)
         given = {field: vals[field] or "" for field in PARTS if field in vals}
         parts = {PARTS[field]: value for field, value in given.items()}
-        if not self:
-            parts["name"] = parts.get("name") or kernel.slug(parts.get("title", ""))
         text = vals.get("text") or self.text
         try:
             if text:
                 text = kernel.changed(text, **parts) if parts else text
             else:
-                text = kernel.written(
-                    parts.pop("name"), parts.pop("description", ""), **parts
-                )
+                name = parts.pop("name", "") or kernel.slug(parts.get("title", ""))
+                text = kernel.written(name, parts.pop("description", ""), **parts)
             said = kernel.parse(text)
         except Problems as error:
             raise ValidationError(

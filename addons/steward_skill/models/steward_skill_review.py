@@ -25,6 +25,8 @@ class StewardSkill(models.Model):
     )
     may_approve = fields.Boolean(compute="_compute_may_approve")
     checks = fields.Json(related="version_id.checks")
+    checks_shown = fields.Html(related="version_id.checks_shown")
+    side_by_side = fields.Html(related="version_id.side_by_side")
 
     @api.depends("review_since")
     def _compute_review_due(self):

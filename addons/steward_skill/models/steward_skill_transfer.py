@@ -136,12 +136,8 @@ class StewardSkill(models.Model):
         taken = self.browse()
         for folder in folders:
             said = kernel.parse(folder.markdown)
-            existing = self.with_context(active_test=False).search(
-                [
-                    ("name", "=", said.name),
-                    ("company_id", "=", company.id if company else False),
-                ]
-            )
+            there = self.with_context(active_test=False)
+            existing = there._by_names([said.name], company)
             values = {
                 "text": folder.markdown,
                 **{name: folder.text_of(path) for name, path in FILES.items()},
@@ -154,7 +150,7 @@ class StewardSkill(models.Model):
                 taken |= existing
                 continue
             filed = {
-                "company_id": company.id if company else False,
+                "company_id": company.id,
                 "category": said.category or False,
                 "tag_ids": [
                     Command.set(self.env["steward.skill.tag"]._named(said.tags).ids)

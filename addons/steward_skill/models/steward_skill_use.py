@@ -145,3 +145,29 @@ class StewardSkillUse(models.Model):
     @api.model
     def _cron_refresh(self):
         self._refresh()
+
+
+class StewardSkill(models.Model):
+    _inherit = "steward.skill"
+
+    def action_uses(self) -> dict:
+        """Show the runs that these skills fit, with and without them."""
+        # sudo: steward.skill.use - as its scheduled action does
+        self.env["steward.skill.use"].sudo()._refresh()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "steward_skill.action_skill_uses"
+        )
+        return {**action, "domain": [("skill_id", "in", self.ids)], "context": {}}
+
+    def action_source_runs(self) -> dict:
+        """Show the runs that these skills were learnt from, as far as they are kept."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "steward_agent.action_runs"
+        )
+        domain = [("id", "in", self.source_run_ids.ids)]
+        return {**action, "domain": domain, "context": {}}
+
+    def action_playbook(self) -> dict:
+        """Open the playbook of the version in use."""
+        self.ensure_one()
+        return self.playbook_id.get_formview_action()

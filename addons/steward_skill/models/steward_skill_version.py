@@ -1,7 +1,10 @@
 import difflib
 
+from markupsafe import Markup
+
 from odoo import Command, api, fields, models
 
+from ..kernel import side_by_side
 from ..kernel import skill_format as kernel
 from .steward_skill import BESIDE, KINDS
 
@@ -11,6 +14,13 @@ FILES = {  # a field -> the file that it is in a skill's folder
     "outputs": kernel.OUTPUTS,
 }
 CONTEXT = 3  # lines around a change
+# a kind of row -> classes of its two sides
+_SIDES = {
+    "changed": ("bg-danger-subtle", "bg-success-subtle"),
+    "removed": ("bg-danger-subtle", ""),
+    "added": ("", "bg-success-subtle"),
+    "same": ("", ""),
+}
 
 
 class StewardSkillVersion(models.Model):
@@ -46,7 +56,36 @@ class StewardSkillVersion(models.Model):
         help="Of the quality gates: [{name, title, state, sentence}].",
     )
 
+    side_by_side = fields.Html(
+        "Changes side by side", compute="_compute_side_by_side", sanitize=False
+    )
+    checks_shown = fields.Html(
+        "Quality gates", compute="_compute_checks_shown", sanitize=False
+    )
+
     _number_uniq = models.UniqueIndex("(skill_id, number)")
+
+    @api.depends("text", "skill_id.approved_version_id")
+    @api.depends_context("compared_to")
+    def _compute_side_by_side(self):
+        """What a Reviewer decides about: beside what agents are told now."""
+        for version in self:
+            version.side_by_side = version._beside(version._compared_version())
+
+    @api.depends("checks")
+    def _compute_checks_shown(self):
+        for version in self:
+            version.checks_shown = _as_list(version.checks or [])
+
+    def _compared_version(self):
+        """The version to compare this with: the one in use, or the one before."""
+        self.ensure_one()
+        number = self.env.context.get("compared_to")
+        in_use = self.skill_id.approved_version_id
+        if not number:
+            newer = in_use and in_use.number < self.number
+            number = in_use.number if newer else self.number - 1
+        return self.skill_id.version_ids.filtered(lambda v: v.number == number)
 
     @api.depends("number", "skill_id.name")
     def _compute_display_name(self):
@@ -81,6 +120,29 @@ class StewardSkillVersion(models.Model):
                 lines += [f"@ {name}", *found]
         return lines
 
+    def _beside(self, other):
+        """The texts of another version and of this one, as a table."""
+        before = other._documents() if other else {}
+        after = self._documents()
+        shown = Markup()
+        for name in sorted(before.keys() | after.keys(), key=_first):
+            rows = side_by_side.rows(before.get(name, ""), after.get(name, ""))
+            if rows:
+                shown += Markup(
+                    '<tr><th colspan="2" class="text-bg-light">{}</th></tr>{}'
+                ).format(name, Markup().join(map(_as_row, rows)))
+        if not shown:
+            return False
+        heads = [
+            self.env._("Version %(n)s", n=version.number) if version else ""
+            for version in (other, self)
+        ]
+        return Markup(
+            '<table class="o_steward_side_by_side table table-sm table-borderless'
+            ' font-monospace mb-0"><thead><tr><th>{}</th><th>{}</th></tr></thead>'
+            "<tbody>{}</tbody></table>"
+        ).format(*heads, shown)
+
     def _folder(self):
         """This version as a folder, ready to be handed out."""
         self.ensure_one()
@@ -111,3 +173,36 @@ class StewardSkillVersion(models.Model):
 
 def _first(name):
     return name != kernel.DOCUMENT, name
+
+
+def _as_row(row):
+    if row.kind == "gap":
+        return Markup('<tr><td colspan="2" class="text-muted">…</td></tr>')
+    return Markup('<tr><td class="{}">{}</td><td class="{}">{}</td></tr>').format(
+        _SIDES[row.kind][0], row.left or "", _SIDES[row.kind][1], row.right or ""
+    )
+
+
+_SIGNS = {
+    "passed": "fa-check-circle text-success",
+    "warned": "fa-exclamation-triangle text-warning",
+    "failed": "fa-times-circle text-danger",
+}
+
+
+def _as_list(checks):
+    """What the quality gates found, for people; nothing when none was asked."""
+    rows = Markup().join(
+        Markup(
+            '<li><i class="fa {}" role="img" aria-label="{}"></i> <b>{}</b> {}</li>'
+        ).format(
+            _SIGNS.get(check["state"], ""),
+            check["state"],
+            check["title"],
+            check["sentence"],
+        )
+        for check in checks
+    )
+    return (
+        Markup('<ul class="list-unstyled mb-0">{}</ul>').format(rows) if rows else False
+    )
