@@ -203,7 +203,7 @@ class StewardDashboard(models.AbstractModel):
             SQL(
                 """
                 SELECT date_bin(%(step)s, step.started_at, %(start)s),
-                       step.started_at <= failure.first_at + interval '1 second',
+                       step.started_at <= failure.first_at,
                        count(*)
                   FROM steward_step AS step
                   JOIN steward_failure AS failure

@@ -80,7 +80,7 @@ class TestTrial(LearningCase):
         self.skills._reconsider()
         high = self.skill.confidence
         self.assertGreater(high, 0.85)
-        self.used("with", 0, 60, days=5)
+        self.used("with", 0, 90, days=5)
         self.assertEqual(self.skills._reconsider(), self.skill)
         self.assertLess(self.skill.confidence, high)
         self.assertIn("%", self.skill.deprecation)
@@ -129,6 +129,10 @@ class TestDaily(LearningCase):
         self.failure_of(self.run_agent(self.writer(), values=FAX))
         self.assertEqual(self.lines("guardrails"), [])
 
+    def today(self):
+        today = fields.Date.today()
+        return f"{today}/{today + timedelta(days=1)}"
+
     def test_cards(self):
         agent = self.writer()
         self.wrote(agent, "Bo", "Cy", "Di")
@@ -140,7 +144,7 @@ class TestDaily(LearningCase):
         names = ["skill_review", "guardrails", "errors_repeated", "skills_over_time"]
         names.append("skill_effect")
         look = self.env["steward.dashboard"].with_user(self.viewer).data
-        cards = look("day", cards=names)["cards"]
+        cards = look(self.today(), cards=names)["cards"]
         self.assertFalse([card for card in cards.values() if "error" in card])
         waits = {part["name"]: part["value"] for part in cards["skill_review"]["parts"]}
         self.assertEqual(waits["guardrails"], 1)
@@ -149,7 +153,7 @@ class TestDaily(LearningCase):
         guardrail.with_user(self.reviewer).action_approve()
         self.run_agent(agent, values=FAX)
         self.hits._settle()
-        cards = look("day", cards=names)["cards"]
+        cards = look(self.today(), cards=names)["cards"]
         did = {part["name"]: part["value"] for part in cards["guardrails"]["parts"]}
         self.assertEqual((did["in_force"], did["prevented"]), (1, 1))
         self.assertEqual(sum(cards["errors_repeated"]["series"][2]["values"]), 1)
@@ -166,8 +170,9 @@ class TestDaily(LearningCase):
             {"approved_version_id": skill.version_id.id, "use_count": 3}
         )
         skill.version_id.sudo()._write_own({"approved_at": fields.Datetime.now()})
+        self.env.flush_all()
         look = self.env["steward.dashboard"].with_user(self.viewer).data
-        cards = look("day", cards=["skills_over_time", "skill_effect"])["cards"]
+        cards = look(self.today(), cards=["skills_over_time", "skill_effect"])["cards"]
         written = cards["skills_over_time"]["series"][0]
         self.assertEqual(written["values"][-1], 1)
         [row] = cards["skill_effect"]["rows"]
@@ -213,7 +218,7 @@ class TestThinking(ChatCase):
         self.guardrail("block")
         self.guardrail("block", text="Not for it.", definition='{"tool": "no_tool"}')
         self.answers(says("I know."))
-        self.ask(self.chat_agent())
+        self.ask(self.chat_agent(context_share="100"))
         told = str(self.asked[0]["messages"])
         self.assertIn("Partners are made in the shop.", told)
         self.assertNotIn("Not for it.", told)
