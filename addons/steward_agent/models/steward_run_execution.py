@@ -71,7 +71,7 @@ class StewardRun(models.Model):
         """The run that the caller works for; empty when nobody does."""
         run_id = self.env.context.get(AT_WORK)
         # sudo: steward.run - what a run does knows which one it is
-        return self.sudo().browse(run_id if isinstance(run_id, RunId) else ())
+        return self.sudo().browse(int(run_id) if isinstance(run_id, RunId) else ())
 
     # -- who works -------------------------------------------------------------------
 
