@@ -6,4 +6,5 @@ from . import test_kernel_guardrail
 from . import test_kernel_skill_format
 from . import test_learning
 from . import test_review
+from . import test_run
 from . import test_skill

@@ -83,11 +83,13 @@ class TestFind(SkillCase):
     def test_only_what_one_may_read(self):
         for user in (self.robot, self.employee, self.viewer):
             self.assertEqual(self.found("dunning", user), [self.dunning.name])
-        self.dunning.group_ids = self.env.ref("base.group_erp_manager")
+        self.dunning.sudo().group_ids = self.env.ref("base.group_erp_manager")
         self.assertEqual(self.found("dunning"), [])
-        self.dunning.write({"group_ids": False, "company_id": self.other_company.id})
+        self.dunning.sudo().write(
+            {"group_ids": False, "company_id": self.other_company.id}
+        )
         self.assertEqual(self.found("dunning"), [])
-        self.dunning.company_id = False
+        self.dunning.sudo().company_id = False
         self.dunning.active = False
         self.assertEqual(self.found("dunning"), [])
         with self.assertRaises(AccessError):

@@ -143,10 +143,10 @@ class TestSkill(SkillCase):
             self.assertTrue(skill.with_user(user).version_id.text)
             with self.assertRaises(AccessError):
                 skill.with_user(user).title = "Mine"
-        skill.group_ids = self.env.ref("base.group_erp_manager")
+        skill.sudo().group_ids = self.env.ref("base.group_erp_manager")
         with self.assertRaises(AccessError):
             skill.with_user(self.employee).read(["title"])
-        skill.write(
+        skill.sudo().write(
             {"group_ids": [Command.clear()], "company_id": self.other_company.id}
         )
         with self.assertRaises(AccessError):
