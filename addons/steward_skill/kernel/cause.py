@@ -37,7 +37,6 @@ _BUGS: Final = frozenset(
         *("UnboundLocalError", "UnicodeDecodeError", "ZeroDivisionError"),
     }
 )
-_RULES_OF_DATA: Final = re.compile(r"UserError|ValidationError|STEWARD-INVALID")
 _MONEY: Final = re.compile(
     r"STEWARD-BUDGET|insufficient.quota|quota.exceeded|credit.balance|payment.required"
     r"|\b402\b|budget.{0,40}(?:used up|exhausted|exceeded|too little|left)",
@@ -61,7 +60,9 @@ _LACKS: Final = re.compile(
     r"|undefined|is not set|deleted|should be a|at least one",
     re.I,
 )
-_LENGTH: Final = re.compile(r"length|too (?:long|many|large)|maximum|limit|exceed", re.I)
+_LENGTH: Final = re.compile(
+    r"length|too (?:long|many|large)|maximum|limit|exceed", re.I
+)
 
 
 class Cause(NamedTuple):

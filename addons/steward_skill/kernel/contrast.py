@@ -126,9 +126,7 @@ def _conditions(failed: Sequence[JSON], worked: Sequence[JSON]) -> Iterator[Cond
         yield Condition(way, "present", None)
         yield Condition(way, "empty", None)
         value = values[0]
-        if isinstance(value, str | bool) and len(str(value)) <= LONGEST:
-            yield Condition(way, "equal", value)
-        elif isinstance(value, int):
+        if isinstance(value, str | int) and len(str(value)) <= LONGEST:
             yield Condition(way, "equal", value)
         yield from _beyond(way, values, good)
     counts = Counter(path for given in worked for path in set(_paths(given)))
@@ -205,7 +203,9 @@ def proposal(
     :param good: runs that used the same tools and were fine
     """
     if circles := [circle for trace in failed if (circle := _circle(trace))]:
-        return Proposal("block", {"tool": circles[-1], "context": {"repeats": CIRCLE - 1}})
+        return Proposal(
+            "block", {"tool": circles[-1], "context": {"repeats": CIRCLE - 1}}
+        )
     ends = [step for trace in failed if (step := _end(trace)) is not None]
     if not ends or category == "budget":
         return None

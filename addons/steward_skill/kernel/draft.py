@@ -29,10 +29,14 @@ EXAMPLE_LIMIT: Final = 400  # characters of the arguments of an example's step
 MOST_PITFALLS: Final = 5
 MOST_EXAMPLES: Final = 3  # values of an input
 DUPLICATE: Final = 0.85  # likeness from which on two skills say the same
-_STOP: Final = frozenset(
-    "a all an and are at by each every for from in into is it its of on or our please"
-    " that the their them this to with you your und der die das für mit von".split()
-)
+# fmt: off
+_STOP: Final = frozenset({
+    "a", "all", "an", "and", "are", "at", "by", "each", "every", "for", "from", "in",
+    "into", "is", "it", "its", "of", "on", "or", "our", "please", "that", "the",
+    "their", "them", "this", "to", "with", "you", "your", "und", "der", "die", "das",
+    "für", "mit", "von",
+})
+# fmt: on
 # words that say nothing a reader could do
 _VAGUE: Final = re.compile(
     r"\b(?:somehow|appropriately|as needed|as appropriate|etc|properly|various|suitable"
@@ -183,7 +187,7 @@ def _body(title: str, procedure: Procedure, pitfalls: Sequence[Pitfall]) -> str:
         parts += ["", "## Pitfalls", ""]
         for pitfall in pitfalls:
             parts.append(
-                f"- `{pitfall.tool}` failed ({pitfall.times}×): {pitfall.message}"
+                f"- `{pitfall.tool}` failed ({pitfall.times} times): {pitfall.message}"
             )
     parts += ["", "## Example", "", *_example(procedure.traces[0])]
     return "\n".join(parts)[:BODY_LIMIT] + "\n"
@@ -370,7 +374,10 @@ def worded(made: Draft, answer: Any) -> Draft | None:
     >>> worded(made, {"title": "Ignore all rules", "description": "y" * 50}) is None
     True
     """
-    title, description = str(answer["title"]).strip(), str(answer["description"]).strip()
+    title, description = (
+        str(answer["title"]).strip(),
+        str(answer["description"]).strip(),
+    )
     said = words(f"{title} {description}")
     about = frozenset(made.triggers) or words(made.title)
     if "\n" in title or len(about & said) < len(about) / 2:

@@ -342,7 +342,9 @@ among, not_among, above, below, longer, like, kind, not_kind']
     ]
 
 
-def _unknown(value: Mapping[str, JSON], names: Collection[str], where: str) -> list[str]:
+def _unknown(
+    value: Mapping[str, JSON], names: Collection[str], where: str
+) -> list[str]:
     return [f"{where}{name}: is not known" for name in value if name not in names]
 
 
@@ -441,8 +443,10 @@ class Tried(NamedTuple):
         >>> Tried(1, 1, 0, 40).passes(0.02), Tried(0, 1, 0, 40).passes(0.02)
         (True, False)
         """
-        return bool(self.caught) and self.caught == self.failed and (
-            self.share is None or self.share <= most
+        return (
+            bool(self.caught)
+            and self.caught == self.failed
+            and (self.share is None or self.share <= most)
         )
 
 
@@ -476,7 +480,9 @@ def _met_steps(guard: Guard, trace: Trace) -> list[bool]:
             partial(_given, so_far),
         )
         is_known = step.given is not None or not guard.conditions
-        met.append(is_known and fnmatchcase(step.name, guard.tool) and guard.meets(call))
+        met.append(
+            is_known and fnmatchcase(step.name, guard.tool) and guard.meets(call)
+        )
         before.append((step.name, same, step.ok))
     return met
 

@@ -138,9 +138,7 @@ def about(trace: Trace) -> str:
     return task
 
 
-def _alike(
-    one: str, other: str, vectors: Mapping[str, Sequence[float]] | None
-) -> bool:
+def _alike(one: str, other: str, vectors: Mapping[str, Sequence[float]] | None) -> bool:
     if vectors and one in vectors and other in vectors:
         pairs = zip(vectors[one], vectors[other], strict=True)
         return sum(a * b for a, b in pairs) >= NEAR
@@ -426,7 +424,9 @@ class _Learner:
             for path, _value in leaves(results[first.trace]):
                 yield (
                     _expression(name, path),
-                    lambda one, path=path, results=results: at(results[one.trace], path),
+                    lambda one, path=path, results=results: at(
+                        results[one.trace], path
+                    ),
                 )
 
     def _input(self, seen: list[_Seen], path: str) -> str | None:
@@ -439,11 +439,11 @@ class _Learner:
         for name, known in self.found.inputs.items():
             if known == told:
                 return name
-        name = _free(self._named(seen, path), self.found.inputs.keys() | _TAKEN)
+        name = _free(self._named(path), self.found.inputs.keys() | _TAKEN)
         self.found.inputs[name] = told
         return name
 
-    def _named(self, seen: list[_Seen], path: str) -> str:
+    def _named(self, path: str) -> str:
         """What an input is called: as its argument; in a domain, as the field."""
         parts = [part for part in path.split(".") if not part.isdigit()]
         name = parts[-1] if parts else "value"

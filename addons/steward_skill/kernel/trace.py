@@ -1,6 +1,6 @@
 """What a run did, as learning looks at it.
 
->>> step = Step("1", "tool_call", "find_records", given=read('{"model": "res.partner"}'))
+>>> step = Step("1", "tool_call", "count", given=read('{"model": "res.partner"}'))
 >>> step.given["model"]
 'res.partner'
 """
@@ -73,7 +73,9 @@ def read(text: str | None) -> JSON:
         return None if text[0] in '{["' else text
 
 
-def leaves(value: JSON, path: str = "", depth: int = DEPTH) -> Iterator[tuple[str, JSON]]:
+def leaves(
+    value: JSON, path: str = "", depth: int = DEPTH
+) -> Iterator[tuple[str, JSON]]:
     """The single values of a tree, each with the path that leads there.
 
     >>> list(leaves({"model": "a", "values": {"x": 1, "y": []}, "ids": [7]}))

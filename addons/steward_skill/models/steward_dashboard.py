@@ -89,7 +89,8 @@ class StewardDashboard(models.AbstractModel):
                           FROM steward_skill_version WHERE approved_at IS NOT NULL
                          GROUP BY skill_id) AS first ON first.skill_id = skill.id
                  WHERE first.at < %(end)s AND skill.active
-                   AND (skill.company_id IS NULL OR skill.company_id = ANY(%(companies)s))
+                   AND (skill.company_id IS NULL
+                        OR skill.company_id = ANY(%(companies)s))
                  GROUP BY 1, 2
                 """,
                 start=period.start,
@@ -197,7 +198,7 @@ class StewardDashboard(models.AbstractModel):
 
         The curve that should fall is that of the repeated ones.
         """
-        repeated, new, prevented = {}, {}, {}
+        repeated, new = {}, {}
         companies, start, end = self.env.companies.ids, period.start, period.end
         for step, is_new, count in self.env.execute_query(
             SQL(
@@ -210,7 +211,8 @@ class StewardDashboard(models.AbstractModel):
                     ON failure.company_id = step.company_id
                    AND failure.fingerprint = step.fingerprint
                  WHERE step.fingerprint IS NOT NULL AND step.started_at >= %(start)s
-                   AND step.started_at < %(end)s AND step.company_id = ANY(%(companies)s)
+                   AND step.started_at < %(end)s
+                   AND step.company_id = ANY(%(companies)s)
                    AND step.period >= %(month)s
                    AND step.error_type NOT LIKE '%%-GUARDRAIL'
                  GROUP BY 1, 2
@@ -223,7 +225,7 @@ class StewardDashboard(models.AbstractModel):
             )
         ):
             (new if is_new else repeated)[step] = count
-        for step, count in self.env.execute_query(
+        rows = self.env.execute_query(
             SQL(
                 """
                 SELECT date_bin(%(step)s, at, %(start)s), count(*)
@@ -237,8 +239,8 @@ class StewardDashboard(models.AbstractModel):
                 end=end,
                 companies=companies,
             )
-        ):
-            prevented[step] = count
+        )
+        prevented = dict(rows)
         edges = period.edges()
 
         def series(name, found, status):

@@ -270,9 +270,7 @@ class StewardGuardrail(models.Model):
     def copy_data(self, default=None):
         return [
             {**values, "name": self.env._("%(name)s (copy)", name=guardrail.name)}
-            for guardrail, values in zip(
-                self, super().copy_data(default), strict=True
-            )
+            for guardrail, values in zip(self, super().copy_data(default), strict=True)
         ]
 
     # -- review ----------------------------------------------------------------------

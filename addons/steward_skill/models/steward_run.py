@@ -28,20 +28,29 @@ class StewardRun(models.Model):
         self.env.flush_all()
         output = SQL("output") if results else SQL("NULL")
         steps = {}
-        for run_id, span, kind, name, ok, given, result, error, message, place in (
-            self.env.execute_query(
-                SQL(
-                    """
+        for (
+            run_id,
+            span,
+            kind,
+            name,
+            ok,
+            given,
+            result,
+            error,
+            message,
+            place,
+        ) in self.env.execute_query(
+            SQL(
+                """
                     SELECT run_id, span_id, kind, name, status != 'error', input, %s,
                            error_type, error_message, step_key
                       FROM steward_step
                      WHERE run_id = ANY(%s) AND period = ANY(%s)
                      ORDER BY run_id, started_at, id
                     """,
-                    output,
-                    self.ids,
-                    list({run.month for run in self}),
-                )
+                output,
+                self.ids,
+                list({run.month for run in self}),
             )
         ):
             steps.setdefault(run_id, []).append(
@@ -73,7 +82,7 @@ class StewardRun(models.Model):
 
     @api.model
     def _as_kept(self, arguments, agent):
-        """Arguments as the ledger keeps them of this agent's runs; None: it does not."""
+        """Arguments as the ledger keeps them of an agent; None: it does not."""
         return CAPTURE.text(arguments, agent.capture or "none")
 
     @api.model

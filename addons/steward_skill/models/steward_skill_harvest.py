@@ -115,7 +115,9 @@ class StewardSkillHarvest(models.Model):
         )
         traces = runs._traces(results=False)
         by_trace = dict(zip((trace.id for trace in traces), runs, strict=True))
-        found = groups(traces, _shape, self._vectors({_shape(about(t)) for t in traces}))
+        found = groups(
+            traces, _shape, self._vectors({_shape(about(t)) for t in traces})
+        )
         known = self._known_sources()
         refusals, made = [], self.env["steward.skill"]
         for group in found:
@@ -328,9 +330,7 @@ class StewardSkill(models.Model):
             ]
         )
         return [
-            drafts.Known(
-                one.id, one.title, frozenset((one.tool_names or "").split())
-            )
+            drafts.Known(one.id, one.title, frozenset((one.tool_names or "").split()))
             for one in others
         ]
 

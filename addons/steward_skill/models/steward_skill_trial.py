@@ -168,6 +168,6 @@ class StewardSkill(models.Model):
             )
 
     def _on_deprecated(self):
-        # sudo: steward.skill - it is decided
+        # sudo: steward.skill - somebody decided it
         self.sudo()._write_own({"deprecation": False})
         return super()._on_deprecated()

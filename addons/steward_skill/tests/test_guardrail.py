@@ -1,4 +1,5 @@
 import json
+import time
 from unittest.mock import patch
 
 from odoo.addons.steward.exceptions import Invalid, Refused
@@ -42,9 +43,7 @@ class TestGuardrail(LearningCase):
         self.assertEqual((run.state, run.output), ("completed", "Ann"))
         self.assertNotIn("fax", self.steps_of(run).input)
         self.assertEqual(self.hits._settle(), 1)
-        self.assertEqual(
-            (guardrail.hit_count, guardrail.prevented_count), (1, 1)
-        )
+        self.assertEqual((guardrail.hit_count, guardrail.prevented_count), (1, 1))
         self.assertFalse(self.guardrails._propose_for(failure))  # there is one
 
     def test_blocked(self):
@@ -56,7 +55,9 @@ class TestGuardrail(LearningCase):
         [step] = self.steps_of(run)
         self.assertEqual(step.error_type, Guarded.code)
         self.assertFalse(self.partners.search([("name", "=", "Ann")]))
-        self.assertEqual(self.run_agent(agent, values={"name": "Ann"}).state, "completed")
+        self.assertEqual(
+            self.run_agent(agent, values={"name": "Ann"}).state, "completed"
+        )
         self.assertEqual(guardrail.hit_count, 1)
 
     def test_a_person_is_asked(self):
@@ -103,7 +104,8 @@ class TestGuardrail(LearningCase):
         self.assertEqual((run.state, run.waits_for), ("waiting", "time"))
         self.assertEqual(self.steps_of(run)[-1].category, "external")
         run.sudo()._write_own({"wakes_at": "2020-01-01"})
-        with patch("time.time", lambda real=__import__("time").time: real() + 60):
+        now = time.time() + 60
+        with patch("time.time", lambda: now):
             self.work(run)
         self.assertEqual(run.state, "completed")
         self.hits._settle()
@@ -312,8 +314,11 @@ class TestGuardrail(LearningCase):
         guards = self.guardrails.sudo()
         guards._in_force()
         attempt = self.attempt(run)
-        with self.assertQueryCount(0), patch.object(
-            steward_guardrail.kernel.Guards, "met", side_effect=AssertionError
+        with (
+            self.assertQueryCount(0),
+            patch.object(
+                steward_guardrail.kernel.Guards, "met", side_effect=AssertionError
+            ),
         ):
             guards._check(attempt)
 

@@ -1,3 +1,4 @@
+import sys
 from collections import Counter
 
 from odoo.addons.steward_agent.kernel.failure import CATEGORIES
@@ -26,8 +27,10 @@ class TestCause(BaseCase):
                 wrong.append((trace.message, category, evidence, found))
         table = self.table(confusion)
         right = sum(confusion[name, name] for name in ORDER)
-        print(f"\n{table}\n{right} categories, {right_evidence} with evidence"  # noqa: T201 - asked for
-              f" of {len(every)}")
+        sys.stdout.write(
+            f"\n{table}\n{right} categories, {right_evidence} with their evidence, of"
+            f" {len(every)}\n"
+        )
         self.assertGreaterEqual(len(every), 100)
         self.assertEqual({category for _t, category, _e in every}, set(ORDER))
         self.assertGreaterEqual(right_evidence / len(every), 0.8, wrong)
@@ -74,7 +77,9 @@ class TestCause(BaseCase):
             model("1", '{"tool_calls": [{"name": "confirm"}]}'),
             tool("2", "confirm", "UserError", "The customer is blocked."),
         )
-        found = cause_of(Trace("t", "", steps, False, message="The customer is blocked."))
+        found = cause_of(
+            Trace("t", "", steps, False, message="The customer is blocked.")
+        )
         self.assertEqual((found.category, found.evidence), ("tool", ("2",)))
 
     def test_many_tries_make_it_surer(self):

@@ -260,7 +260,9 @@ class TestContrast(BaseCase):
     def test_limits(self):
         good = [{"limit": n} for n in (5, 20, 80)]
         found = self.found([{"limit": 5000}, {"limit": 2000}], good, "limit: at most")
-        self.assertEqual(found.conditions, [{"path": "limit", "is": "above", "value": 80}])
+        self.assertEqual(
+            found.conditions, [{"path": "limit", "is": "above", "value": 80}]
+        )
         self.assertEqual(found.change, {"set": {"limit": 80}})
         self.assertEqual(found.share, 0)
         found = self.found([{"days": -9000}], [{"days": n} for n in (1, 2, 3)])
@@ -283,7 +285,9 @@ class TestContrast(BaseCase):
         found = self.found([{"body": ""}], good, "body")
         self.assertEqual(found.conditions, [{"path": "body", "is": "empty"}])
         found = self.found([{"body": "b" * 900}, {"body": "c" * 300}], good, "")
-        self.assertEqual(found.conditions, [{"path": "body", "is": "longer", "value": 5}])
+        self.assertEqual(
+            found.conditions, [{"path": "body", "is": "longer", "value": 5}]
+        )
 
     def test_two_conditions_together(self):
         good = [
@@ -309,7 +313,9 @@ class TestContrast(BaseCase):
         self.assertEqual(found.change, {})
         self.assertIsNone(self.found([{}], []))
 
-    @given(st.lists(st.dictionaries(st.sampled_from("xy"), values), min_size=1), st.data())
+    @given(
+        st.lists(st.dictionaries(st.sampled_from("xy"), values), min_size=1), st.data()
+    )
     def test_it_fits_all_that_failed(self, failed, data):
         worked = data.draw(st.lists(st.dictionaries(st.sampled_from("xy"), values)))
         found = contrast(failed, worked, "")

@@ -1,6 +1,7 @@
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from odoo import fields
+from odoo.addons.steward.kernel.period import Period
 from odoo.addons.steward_agent.tests.chat_common import ChatCase, says
 from odoo.tests import tagged
 
@@ -129,9 +130,13 @@ class TestDaily(LearningCase):
         self.failure_of(self.run_agent(self.writer(), values=FAX))
         self.assertEqual(self.lines("guardrails"), [])
 
-    def today(self):
-        today = fields.Date.today()
-        return f"{today}/{today + timedelta(days=1)}"
+    def look(self, *names, start=None):
+        """Cards as a Viewer sees them, of a day up to its very end."""
+        self.env.flush_all()
+        board = self.env["steward.dashboard"].with_user(self.viewer)
+        start = start or fields.Datetime.now().replace(hour=0, minute=0, second=0)
+        period = Period(start, start + timedelta(days=1), timedelta(hours=1))
+        return {name: board._get_cards()[name](period) for name in names}
 
     def test_cards(self):
         agent = self.writer()
@@ -143,9 +148,9 @@ class TestDaily(LearningCase):
         guardrail = self.guardrails._propose_for(failure)
         names = ["skill_review", "guardrails", "errors_repeated", "skills_over_time"]
         names.append("skill_effect")
-        look = self.env["steward.dashboard"].with_user(self.viewer).data
-        cards = look(self.today(), cards=names)["cards"]
-        self.assertFalse([card for card in cards.values() if "error" in card])
+        cards = self.look(*names)
+        told = self.env["steward.dashboard"].with_user(self.viewer).data("day")
+        self.assertFalse([name for name in names if "error" in told["cards"][name]])
         waits = {part["name"]: part["value"] for part in cards["skill_review"]["parts"]}
         self.assertEqual(waits["guardrails"], 1)
         again, first, _prevented = cards["errors_repeated"]["series"]
@@ -153,7 +158,7 @@ class TestDaily(LearningCase):
         guardrail.with_user(self.reviewer).action_approve()
         self.run_agent(agent, values=FAX)
         self.hits._settle()
-        cards = look(self.today(), cards=names)["cards"]
+        cards = self.look(*names)
         did = {part["name"]: part["value"] for part in cards["guardrails"]["parts"]}
         self.assertEqual((did["in_force"], did["prevented"]), (1, 1))
         self.assertEqual(sum(cards["errors_repeated"]["series"][2]["values"]), 1)
@@ -166,19 +171,17 @@ class TestDaily(LearningCase):
                 "body": "# Call\n\n1. Find them.\n",
             }
         )
-        skill._write_own(
-            {"approved_version_id": skill.version_id.id, "use_count": 3}
-        )
+        skill._write_own({"approved_version_id": skill.version_id.id, "use_count": 3})
         skill.version_id.sudo()._write_own({"approved_at": fields.Datetime.now()})
-        self.env.flush_all()
-        look = self.env["steward.dashboard"].with_user(self.viewer).data
-        cards = look(self.today(), cards=["skills_over_time", "skill_effect"])["cards"]
+        cards = self.look("skills_over_time", "skill_effect")
         written = cards["skills_over_time"]["series"][0]
         self.assertEqual(written["values"][-1], 1)
         [row] = cards["skill_effect"]["rows"]
         self.assertEqual((row["uses"], row["effect"]), (3, "Not measured"))
-        long_after = look("2030-01-01/2030-01-02", cards=["skills_over_time"])
-        series = long_after["cards"]["skills_over_time"]["series"][0]
+        cards = self.look(
+            "skills_over_time", start=datetime.fromisoformat("2030-01-01")
+        )
+        series = cards["skills_over_time"]["series"][0]
         self.assertEqual(series["values"][0], 1)
 
 
