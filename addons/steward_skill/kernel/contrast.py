@@ -11,7 +11,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from .cause import CIRCLE, cause_of
@@ -109,7 +109,7 @@ def _candidates(
 ) -> list[_Candidate]:
     said = set(_WORD.findall(message.lower()))
     found = []
-    for condition in dict.fromkeys(_conditions(failed, worked)):
+    for condition in dict.fromkeys(_conditions(failed, worked, said)):
         if all(condition.holds(given) for given in failed):
             hits = frozenset(n for n, ok in enumerate(worked) if condition.holds(ok))
             named = condition.path[-1].lower() in said
@@ -117,7 +117,9 @@ def _candidates(
     return found
 
 
-def _conditions(failed: Sequence[JSON], worked: Sequence[JSON]) -> Iterator[Condition]:
+def _conditions(
+    failed: Sequence[JSON], worked: Sequence[JSON], said: Collection[str]
+) -> Iterator[Condition]:
     first = failed[0]
     for path in _paths(first):
         way = tuple(path.split("."))
@@ -128,7 +130,7 @@ def _conditions(failed: Sequence[JSON], worked: Sequence[JSON]) -> Iterator[Cond
         value = values[0]
         if isinstance(value, str | int) and len(str(value)) <= LONGEST:
             yield Condition(way, "equal", value)
-        yield from _beyond(way, values, good)
+        yield from _beyond(way, values, good, said)
     counts = Counter(path for given in worked for path in set(_paths(given)))
     for path, count in counts.items():
         if count >= USUAL * len(worked) and len(worked) >= ENOUGH:
@@ -136,7 +138,10 @@ def _conditions(failed: Sequence[JSON], worked: Sequence[JSON]) -> Iterator[Cond
 
 
 def _beyond(
-    way: tuple[str, ...], values: Sequence[JSON], good: Sequence[JSON]
+    way: tuple[str, ...],
+    values: Sequence[JSON],
+    good: Sequence[JSON],
+    said: Collection[str],
 ) -> Iterator[Condition]:
     """Limits that good calls keep: of kind, of size, of length."""
     if len(good) < ENOUGH:
@@ -147,13 +152,33 @@ def _beyond(
     kind = kinds.pop()
     yield Condition(way, "not_kind", kind)
     if kind == "number":
-        yield Condition(way, "above", max(good))
-        yield Condition(way, "below", min(good))
+        numbers = [value for value in values if kind_of(value) == kind]
+        yield Condition(way, "above", _limit(max(good), numbers, said, min))
+        yield Condition(way, "below", _limit(min(good), numbers, said, max))
     elif kind in ("text", "list") and all(
         isinstance(value, KINDS[kind])  # type: ignore[arg-type]
         for value in values
     ):
         yield Condition(way, "longer", max(map(len, good)))
+
+
+def _limit(
+    good: float,
+    bad: Sequence[float],
+    said: Collection[str],
+    nearest: Callable[[Sequence[float]], float],
+) -> float:
+    """The limit that the error's message names, or else the last good value.
+
+    >>> _limit(120, [5000], {"from", "1", "to", "1000"}, min)
+    1000
+    >>> _limit(120, [5000], set(), min)
+    120
+    """
+    named = [int(word) for word in said if word.isdigit() and len(word) < 10]
+    low, high = sorted((good, nearest(bad))) if bad else (good, good)
+    between = [number for number in named if low <= number <= high]
+    return next((n for n in between if n not in bad), good)
 
 
 def _paths(given: JSON) -> Iterator[str]:
