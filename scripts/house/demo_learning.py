@@ -1,4 +1,4 @@
-"""``make demo-learning``: agents work, fail, and are taught; what is printed is measured.
+"""``make demo-learning``: agents work, fail, and do better; all of it is measured.
 
 Real playbook agents execute real runs against a fresh database; the nightly round looks
 for skills and guardrails; a reviewer approves by script. The work is told in

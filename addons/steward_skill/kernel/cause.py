@@ -48,7 +48,8 @@ _LIMIT: Final = re.compile(r"more than \d+ (?:steps|rounds)|max.{0,12}iterations
 _MALFORMED: Final = re.compile(
     r"is missing|missing \d* ?required|required|unexpected|unknown|no such|should be"
     r"|did you mean|not on this agent's list|not one of|is not a|must be a|expected"
-    r"|no field|invalid (?:argument|domain|field|value|literal|json)|additional propert",
+    r"|no field|invalid (?:argument|domain|field|value|literal|json)"
+    r"|additional propert",
     re.I,
 )
 _NO_TOOL: Final = re.compile(

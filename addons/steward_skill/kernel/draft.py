@@ -366,7 +366,7 @@ def worded(made: Draft, answer: Any) -> Draft | None:
 
     Only title and description are a model's: the steps are what was seen.
 
-    >>> made = Draft("call-customers", "Call customers", "x" * 50, "", "instruction", [],
+    >>> made = Draft("call", "Call customers", "x" * 50, "", "instruction", [],
     ...              triggers=["call", "customers"])
     >>> worded(made, {"title": "Call all customers of a city", "description":
     ...     "Schedules a call with each customer. Use it to call customers."}).title

@@ -3,7 +3,9 @@ from . import test_guardrail
 from . import test_harvest
 from . import test_kernel_cause
 from . import test_kernel_guardrail
+from . import test_kernel_procedure
 from . import test_kernel_skill_format
+from . import test_kernel_trial
 from . import test_learning
 from . import test_review
 from . import test_run
