@@ -71,7 +71,8 @@ class StewardSkill(models.Model):
     text = fields.Text("SKILL.md", help="The whole document; made of the fields.")
     body = fields.Text("Instructions", help="Markdown.")
     trigger_words = fields.Char(
-        help="Words and phrases of tasks it is for, with commas between them."
+        "Trigger words",
+        help="Words and phrases of tasks it is for, with commas between them.",
     )
     tool_names = fields.Char("Tools it needs", help="Their names, with spaces between.")
     depends_on = fields.Char(
@@ -132,6 +133,9 @@ class StewardSkill(models.Model):
         copy=False,
         index="btree_not_null",
         help="The version that agents are told.",
+    )
+    approved_number = fields.Integer(
+        "Version in use", related="approved_version_id.number", aggregator=None
     )
     dependency_ids = fields.Many2many(
         "steward.skill",

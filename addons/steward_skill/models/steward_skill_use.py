@@ -1,4 +1,7 @@
+from contextlib import suppress
+
 from odoo import api, fields, models
+from odoo.addons.steward.exceptions import StewardError
 from odoo.addons.steward.kernel.bucketing import bucket
 from odoo.addons.steward_agent.kernel.control import ENDED, STATES, VERDICTS
 from odoo.tools import SQL
@@ -145,6 +148,9 @@ class StewardSkillUse(models.Model):
     @api.model
     def _cron_refresh(self):
         self._refresh()
+        # an embedder that was away when a skill was approved may be back
+        with suppress(StewardError), self.env.cr.savepoint():
+            self.env["steward.skill.version"]._learn_missing()
 
 
 class StewardSkill(models.Model):

@@ -91,9 +91,7 @@ class TestRun(SkillCase):
             "    arguments: {model: res.partner, values: {name: One}}\n",
         )
         tool = self.env.ref("steward_agent.tool_create_record")
-        self.env["steward.approval.rule"].create(
-            {"tool_id": tool.id, "agents": "all"}
-        )
+        self.env["steward.approval.rule"].create({"tool_id": tool.id, "agents": "all"})
         run = self.call("make-one")
         self.assertEqual(run.state, "failed")
         self.assertIn("A person has to say yes", run.error)
