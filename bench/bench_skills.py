@@ -3,7 +3,6 @@
 import random
 import time
 
-from odoo.addons.steward.exceptions import StewardError
 from odoo.tools import SQL
 
 from harness import Row, environment, report
@@ -55,18 +54,6 @@ def tasks(count):
         )
 
 
-def learn(versions):
-    """Have all of them embedded; the table of the embedder may be made just now."""
-    for _try in range(120):
-        try:
-            while versions._learn_missing():
-                pass
-            return
-        except StewardError:
-            time.sleep(1)
-    raise SystemExit("the embedder is not ready")
-
-
 def quantile(values, share):
     return sorted(values)[int(len(values) * share)]
 
@@ -81,7 +68,9 @@ with environment() as env:
         "UPDATE steward_skill_version SET approved_at = now() AT TIME ZONE 'utc'"
     )
     env.invalidate_all()
-    learn(env["steward.skill.version"])
+    env.ref("steward_llm.provider_local")._adapter().prepare()
+    while env["steward.skill.version"]._learn_missing():
+        pass
     env.cr.commit()
     env.cr.execute("ANALYZE steward_skill; ANALYZE steward_skill_version")
     agent = env["res.users"].create(

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.addons.steward.exceptions import StewardError
@@ -6,6 +7,7 @@ from odoo.addons.steward.kernel.bucketing import bucket
 from odoo.addons.steward_agent.kernel.control import ENDED, STATES, VERDICTS
 from odoo.tools import SQL
 
+JUDGED_WITHIN = timedelta(days=90)  # of a run; later verdicts change no trial
 ARMS = [("with", "With the skill"), ("without", "Without it")]
 
 
@@ -124,9 +126,11 @@ class StewardSkillUse(models.Model):
                   FROM steward_run AS run
                  WHERE run.id = use.run_id AND run.state = ANY(%s)
                    AND (use.state IS NULL
-                        OR use.verdict IS DISTINCT FROM run.verdict)
+                        OR use.verdict IS DISTINCT FROM run.verdict
+                           AND use.used_at > %s)
                 """,
                 list(ENDED),
+                fields.Datetime.now() - JUDGED_WITHIN,
             )
         )
         known = cr.rowcount
