@@ -22,6 +22,7 @@
         "views/steward_learning_menus.xml",
         "views/res_config_settings_views.xml",
     ],
+    "demo": ["demo/steward_skill_demo.xml"],
     "assets": {
         "web.assets_backend": ["steward_skill/static/src/**/*"],
     },

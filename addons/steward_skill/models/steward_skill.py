@@ -29,6 +29,8 @@ PARTS = {
     "tool_names": "tools",
     "depends_on": "needs",
 }
+# who may read what is not approved yet; agents and employees read versions
+DRAFT = "steward.group_viewer"
 # what a version keeps beside the document
 BESIDE = ("playbook", "inputs", "outputs")
 SCHEMAS = ("inputs", "outputs")
@@ -68,21 +70,26 @@ class StewardSkill(models.Model):
         help="What it does and when to use it: agents choose by this. 1024 characters"
         " at most.",
     )
-    text = fields.Text("SKILL.md", help="The whole document; made of the fields.")
-    body = fields.Text("Instructions", help="Markdown.")
+    text = fields.Text(
+        "SKILL.md", groups=DRAFT, help="The whole document; made of the fields."
+    )
+    body = fields.Text("Instructions", groups=DRAFT, help="Markdown.")
     trigger_words = fields.Char(
-        help="Words and phrases of tasks it is for, with commas between them."
+        "Trigger words",
+        help="Words and phrases of tasks it is for, with commas between them.",
     )
     tool_names = fields.Char("Tools it needs", help="Their names, with spaces between.")
     depends_on = fields.Char(
         "Skills it needs", help="Their names, with spaces between."
     )
     playbook = fields.Text(
-        "Playbook (YAML)", help="Steps that need no model; then it can be run."
+        "Playbook (YAML)",
+        groups=DRAFT,
+        help="Steps that need no model; then it can be run.",
     )
     kind = fields.Selection(KINDS, compute="_compute_kind", store=True)
-    inputs = fields.Text("Inputs (JSON Schema)")
-    outputs = fields.Text("Outputs (JSON Schema)")
+    inputs = fields.Text("Inputs (JSON Schema)", groups=DRAFT)
+    outputs = fields.Text("Outputs (JSON Schema)", groups=DRAFT)
     file_ids = fields.Many2many(
         "steward.skill.file",
         string="Files",
@@ -132,6 +139,9 @@ class StewardSkill(models.Model):
         copy=False,
         index="btree_not_null",
         help="The version that agents are told.",
+    )
+    approved_number = fields.Integer(
+        "Version in use", related="approved_version_id.number", aggregator=None
     )
     dependency_ids = fields.Many2many(
         "steward.skill",
@@ -299,7 +309,7 @@ class StewardSkill(models.Model):
         for skill, row in zip(self, rows, strict=True):
             if "name" not in (default or {}):
                 taken = skill.with_context(active_test=False).search_count([])
-                row["name"] = f"{skill.name[:56]}-{taken + 1}"
+                row["name"] = f"{skill.name[:56].rstrip('-')}-{taken + 1}"
                 row["title"] = self.env._("%(title)s (copy)", title=skill.title)
                 row["text"] = skill.text
         return rows

@@ -26,6 +26,11 @@ SEARCH = """
     || setweight(to_tsvector('english', coalesce(description, '')), 'B')
     || setweight(to_tsvector('simple', coalesce(tool_names, '')), 'C')
 """
+# for the rest of the transaction, in one message: some milliseconds of one process
+SETTINGS = SQL(
+    "SELECT set_config('jit', 'off', true),"
+    " set_config('max_parallel_workers_per_gather', '0', true);"
+)
 
 
 class Found(NamedTuple):
@@ -58,6 +63,8 @@ class StewardSkill(models.Model):
         """
         versions = self.env["steward.skill.version"]
         found = self._find(task, limit)
+        if run := self.env["steward.run"]._at_work():
+            found = self.env["steward.skill.use"]._allotted(run, found)
         shown = versions.browse(row.version_id for row in found)
         shown.fetch(["skill_id", "number", "title", "description", "kind"])
         return [
@@ -163,6 +170,7 @@ class StewardSkill(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
+                %(settings)s
                 SELECT skill_id, version_id, name, trigger_words, company_id,
                        confidence, words, near
                   FROM (
@@ -175,13 +183,15 @@ class StewardSkill(models.Model):
                       FROM steward_skill AS skill
                       JOIN steward_skill_version AS version
                         ON version.id = skill.approved_version_id
-                     WHERE skill.id IN %(readable)s
+                     WHERE version.approved_at IS NOT NULL
+                       AND skill.id IN %(readable)s
                   ) AS fit
                  ORDER BY CASE WHEN near IS NULL THEN words
                                ELSE %(by_words)s * words + %(by_meaning)s * near END
                           DESC, skill_id
                  LIMIT %(count)s
                 """,
+                settings=SETTINGS,
                 weights=WORDS,
                 scale=SCALE,
                 query=SQL("%s::tsquery", " | ".join(words)),

@@ -88,17 +88,12 @@ class StewardSkill(models.Model):
         if not version.playbook:
             playbook.active = False
             return
-        values = {
-            "name": version.title,
-            "text": version.playbook,
-            "active": True,
-            "change_note": version.display_name,
-        }
-        if playbook:
-            playbook.write(values)
-            return
         taken = playbook.with_context(active_test=False).search_count(
-            [("code", "=", skill.name), ("company_id", "=", skill.company_id.id)]
+            [
+                ("code", "=", skill.name),
+                ("company_id", "=", skill.company_id.id),
+                ("id", "!=", playbook.id),
+            ]
         )
         if taken:
             raise Refused(
@@ -108,8 +103,25 @@ class StewardSkill(models.Model):
                     code=skill.name,
                 )
             )
-        values |= {"code": skill.name, "company_id": skill.company_id.id}
-        skill._write_own({"playbook_id": playbook.create(values).id})
+        values = {
+            "name": version.title,
+            "code": skill.name,
+            "company_id": skill.company_id.id,
+            "text": version.playbook,
+            "active": True,
+            "change_note": version.display_name,
+        }
+        if playbook:
+            playbook.write(values)
+        else:
+            skill._write_own({"playbook_id": playbook.create(values).id})
+
+    def write(self, vals):
+        done = super().write(vals)
+        if "company_id" in vals:
+            for skill in self.sudo():  # sudo: steward.playbook - it is the skill's
+                skill.playbook_id.company_id = skill.company_id
+        return done
 
     def _on_deprecated(self):
         super()._on_deprecated()

@@ -1,8 +1,13 @@
+from contextlib import suppress
+from datetime import timedelta
+
 from odoo import api, fields, models
+from odoo.addons.steward.exceptions import StewardError
 from odoo.addons.steward.kernel.bucketing import bucket
 from odoo.addons.steward_agent.kernel.control import ENDED, STATES, VERDICTS
 from odoo.tools import SQL
 
+JUDGED_WITHIN = timedelta(days=90)  # of a run; later verdicts change no trial
 ARMS = [("with", "With the skill"), ("without", "Without it")]
 
 
@@ -121,9 +126,11 @@ class StewardSkillUse(models.Model):
                   FROM steward_run AS run
                  WHERE run.id = use.run_id AND run.state = ANY(%s)
                    AND (use.state IS NULL
-                        OR use.verdict IS DISTINCT FROM run.verdict)
+                        OR use.verdict IS DISTINCT FROM run.verdict
+                           AND use.used_at > %s)
                 """,
                 list(ENDED),
+                fields.Datetime.now() - JUDGED_WITHIN,
             )
         )
         known = cr.rowcount
@@ -145,6 +152,9 @@ class StewardSkillUse(models.Model):
     @api.model
     def _cron_refresh(self):
         self._refresh()
+        # an embedder that was away when a skill was approved may be back
+        with suppress(StewardError), self.env.cr.savepoint():
+            self.env["steward.skill.version"]._learn_missing()
 
 
 class StewardSkill(models.Model):

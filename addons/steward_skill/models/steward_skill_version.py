@@ -41,7 +41,7 @@ class StewardSkillVersion(models.Model):
     title = fields.Char(readonly=True)
     description = fields.Text(readonly=True)
     kind = fields.Selection(KINDS, readonly=True)
-    trigger_words = fields.Char(readonly=True)
+    trigger_words = fields.Char("Trigger words", readonly=True)
     tool_names = fields.Char("Tools it needs", readonly=True)
     depends_on = fields.Char("Skills it needs", readonly=True)
     body = fields.Text("Instructions", readonly=True)
@@ -122,8 +122,9 @@ class StewardSkillVersion(models.Model):
 
     def _beside(self, other):
         """The texts of another version and of this one, as a table."""
-        before = other._documents() if other else {}
-        after = self._documents()
+        if not other:
+            return False
+        before, after = other._documents(), self._documents()
         shown = Markup()
         for name in sorted(before.keys() | after.keys(), key=_first):
             rows = side_by_side.rows(before.get(name, ""), after.get(name, ""))
@@ -134,8 +135,7 @@ class StewardSkillVersion(models.Model):
         if not shown:
             return False
         heads = [
-            self.env._("Version %(n)s", n=version.number) if version else ""
-            for version in (other, self)
+            self.env._("Version %(n)s", n=version.number) for version in (other, self)
         ]
         return Markup(
             '<table class="o_steward_side_by_side table table-sm table-borderless'

@@ -10,7 +10,7 @@ from odoo.addons.steward.kernel.schema import Problems
 from odoo.addons.steward.tests import kernel_common  # noqa: F401
 from odoo.tests import BaseCase
 
-from ..kernel import composition
+from ..kernel import composition, side_by_side
 from ..kernel import skill_format as kernel
 from ..kernel.skill_format import File, Folder, Unreadable
 
@@ -69,7 +69,7 @@ paths = st.lists(names, min_size=1, max_size=3).map("/".join)
 
 class TestDocument(BaseCase):
     def test_doctests(self):
-        for module in (kernel, composition):
+        for module in (kernel, composition, side_by_side):
             found = doctest.testmod(module, optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
             self.assertGreater(found.attempted, 0)
             self.assertFalse(found.failed)
@@ -296,3 +296,30 @@ class TestComposition(BaseCase):
     def test_a_long_way(self):
         needs = {str(n): [str(n + 1)] for n in range(5000)}
         self.assertEqual(len(composition.order("0", needs)), 5001)
+
+
+class TestSideBySide(BaseCase):
+    lines = st.lists(st.sampled_from("abcd"), max_size=30).map("\n".join)
+
+    @given(lines, lines, st.integers(0, 3))
+    def test_nothing_is_lost(self, left, right, context):
+        rows = side_by_side.rows(left, right, context)
+        self.assertEqual(bool(rows), left.splitlines() != right.splitlines())
+        everything = side_by_side.rows(left, right, 1000)
+        for side, text in (("left", left), ("right", right)):
+            told = [getattr(row, side) for row in everything]
+            if rows:
+                kept = [line for line in told if line is not None]
+                self.assertEqual(kept, text.splitlines())
+        changes = [row for row in rows if row.kind not in ("same", "gap")]
+        self.assertEqual(changes, [row for row in everything if row.kind != "same"])
+
+    def test_gaps(self):
+        left = "\n".join(map(str, range(100)))
+        right = left.replace("\n50\n", "\nfifty\nmore\n").replace("\n80\n", "\n")
+        kinds = [row.kind for row in side_by_side.rows(left, right, 1)]
+        self.assertEqual(
+            kinds,
+            ["gap", "same", "changed", "added", "same"]
+            + ["gap", "same", "removed", "same", "gap"],
+        )

@@ -1,5 +1,5 @@
 from odoo.addons.steward.exceptions import Invalid, Refused
-from odoo.addons.steward_agent.models.steward_guard import AT_WORK
+from odoo.addons.steward_agent.models.steward_guard import AT_WORK, RunId
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
@@ -91,9 +91,7 @@ class TestRun(SkillCase):
             "    arguments: {model: res.partner, values: {name: One}}\n",
         )
         tool = self.env.ref("steward_agent.tool_create_record")
-        self.env["steward.approval.rule"].create(
-            {"tool_id": tool.id, "agents": "all"}
-        )
+        self.env["steward.approval.rule"].create({"tool_id": tool.id, "agents": "all"})
         run = self.call("make-one")
         self.assertEqual(run.state, "failed")
         self.assertIn("A person has to say yes", run.error)
@@ -183,6 +181,18 @@ class TestUse(SkillCase):
         self.assertTrue(all(self.uses._allotted(run, found) for run in told))
         first = self.uses.search([("skill_id", "=", self.dunning.id)]).mapped("arm")
         self.assertEqual(first, arms)
+
+    def test_what_is_withheld_is_not_found_in_that_run(self):
+        self.dunning.trial_share = 50
+        seen = set()
+        for run in self.runs(20):
+            skills = self.skills.with_user(self.robot)
+            skills = skills.with_context(**{AT_WORK: RunId(run.id)})
+            names = [row["name"] for row in skills.find("dunning")]
+            [use] = self.uses.search([("run_id", "=", run.id)])
+            self.assertEqual(bool(names), use.arm == "with")
+            seen.add(use.arm)
+        self.assertEqual(seen, {"with", "without"})
 
     def test_how_runs_went_is_kept(self):
         run, unfinished = self.runs(2)

@@ -139,8 +139,9 @@ class TestSkill(SkillCase):
         self.assertTrue(skill.with_user(self.viewer).text)
         self.approved(skill)
         for user in (self.robot, self.employee):
-            self.assertTrue(skill.with_user(user).text)
             self.assertTrue(skill.with_user(user).version_id.text)
+            with self.assertRaises(AccessError):  # it may be a draft by now
+                skill.with_user(user).read(["body"])
             with self.assertRaises(AccessError):
                 skill.with_user(user).title = "Mine"
         skill.sudo().group_ids = self.env.ref("base.group_erp_manager")
