@@ -28,12 +28,8 @@ def test_failures_become_guardrails():
     assert "10 runs completed, 5 failed in 2 ways" in output
     assert len(re.findall(r"^  guardrail  ", output, re.M)) == 2
     assert len(re.findall(r"^  skill      ", output, re.M)) in (2, 3)
-    rows = dict(
-        (name.strip(), (int(before), int(after)))
-        for name, before, after in re.findall(
-            r"^  (\D+?) +(\d+) +(\d+)$", output, re.M
-        )
-    )
+    found = re.findall(r"^  (\D+?) +(\d+) +(\d+)$", output, re.M)
+    rows = {name: (int(before), int(after)) for name, before, after in found}
     assert rows["completed"] == (0, 5)
     assert rows["failures prevented"] == (0, 5)
 

@@ -148,7 +148,7 @@ class Company:
 
 
 def learning(settings: Settings, days: int = 0, folder: Path = FOLDER) -> int:
-    """The short demo, or that of so many days; 1 when something was not as it should."""
+    """The short demo, or that of so many days; 1 when a goal was missed."""
     log = settings.data / "log" / "demo-learning.log"
     log.unlink(missing_ok=True)
     with test_server(settings) as server:
