@@ -279,4 +279,4 @@ def guard_of(made: Proposal) -> Guard:
     >>> guard_of(Proposal("block", {"tool": "pay"})).tool
     'pay'
     """
-    return Guard.read(0, made.action, made.definition)  # type: ignore[arg-type]
+    return Guard.of(0, made.action, made.definition)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ A guardrail says for which calls it is there (tool, arguments, what the run did 
 and what happens then.
 
 >>> guards = Guards([
-...     Guard.read(1, "rewrite", {
+...     Guard.of(1, "rewrite", {
 ...         "tool": "create_record",
 ...         "arguments": [
 ...             {"path": "model", "is": "equal", "value": "res.partner"},
@@ -204,7 +204,7 @@ class Guard(NamedTuple):
     wait: float = 0
 
     @classmethod
-    def read(
+    def of(
         cls, id_: int, action: Action, definition: Mapping[str, JSON], company: int = 0
     ) -> "Guard":
         """A guardrail of its definition, which is sound; see `problems`."""

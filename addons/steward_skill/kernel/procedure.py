@@ -389,12 +389,12 @@ class _Learner:
         """A text with something known within it."""
         if not all(isinstance(one.value, str) for one in seen):
             return ""
-        texts = [one.value for one in seen]
-        known = []
-        for expression, value_of in self._known(seen, items):
-            values = [value_of(one) for one in seen]
-            if _all_within(values, texts):
-                known.append((values, expression))
+        texts: list[str] = [one.value for one in seen]
+        known = [
+            (values, expression)
+            for expression, values in self._known(seen, items)
+            if _all_within(values, texts)
+        ]
         # the longest first: a name, rather than the city that is part of it
         for values, expression in sorted(known, key=lambda one: -len(one[0][0])):
             if not _all_within(values, texts):
@@ -409,25 +409,19 @@ class _Learner:
 
     def _known(
         self, seen: list[_Seen], items: list[list[JSON]]
-    ) -> Iterator[tuple[str, Callable[[_Seen], JSON]]]:
-        """What is known at a step: inputs, the item, results."""
+    ) -> Iterator[tuple[str, list[JSON]]]:
+        """What is known at a step, with its values: inputs, the item, results."""
         for name, values in self.found.inputs.items():
-            yield name, lambda one, values=values: values[one.trace]
+            yield name, [values[one.trace] for one in seen]
         first = seen[0]
         if items:
             for path, _value in leaves(items[first.trace][first.round]):
-                yield (
-                    _expression("item", path),
-                    lambda one, path=path: self._item(items, one, path),
-                )
+                values = [self._item(items, one, path) for one in seen]
+                yield _expression("item", path), values
         for name, results in self.results.items():
             for path, _value in leaves(results[first.trace]):
-                yield (
-                    _expression(name, path),
-                    lambda one, path=path, results=results: at(
-                        results[one.trace], path
-                    ),
-                )
+                values = [at(results[one.trace], path) for one in seen]
+                yield _expression(name, path), values
 
     def _input(self, seen: list[_Seen], path: str) -> str | None:
         """An input of the procedure, if the value stays the same within each run."""

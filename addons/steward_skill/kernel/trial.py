@@ -86,8 +86,8 @@ def compare(told: Arm, untold: Arm, share: float, days: float) -> Result:
     bad = sum(arm.runs - arm.good for arm in arms)
     if not enough or min(bad, *(arm.good for arm in arms)) < EVENTS:
         return Result("early", effect, None)
-    moments = [Moments.of_binary(arm.good, arm.runs).estimate() for arm in arms]
-    interval = sequential_interval(difference(*moments, minimum=LEAST))
+    with_, without = (Moments.of_binary(arm.good, arm.runs).estimate() for arm in arms)
+    interval = sequential_interval(difference(with_, without, minimum=LEAST))
     if interval is None:
         return Result("early", effect, None)
     if interval.low > 0:

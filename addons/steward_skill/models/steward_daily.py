@@ -24,7 +24,9 @@ class StewardDaily(models.Model):
 
     def _part_skills(self, _daily):
         """Look for skills in what people approved."""
-        for company in self.env["res.company"].search([]):
+        runs = self.env["steward.run"]
+        approved = runs._read_group(runs._teachable_domain(), ["company_id"])
+        for [company] in approved:
             harvest = self.env["steward.skill.harvest"]._round(company)
             if harvest.error:
                 yield f"{company.name}: {harvest.error}"

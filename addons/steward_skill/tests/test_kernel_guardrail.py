@@ -41,7 +41,7 @@ OPERANDS = {
 
 
 def block(number, **definition):
-    return Guard.read(number, "block", {"tool": "pay", **definition})
+    return Guard.of(number, "block", {"tool": "pay", **definition})
 
 
 def call(arguments, ok=True, span="1", tool="pay", message=""):
@@ -104,7 +104,7 @@ class TestGuard(BaseCase):
     )
     def test_the_index_finds_what_asking_each_finds(self, definitions, arguments):
         guards = [
-            Guard.read(n, "block", definition)
+            Guard.of(n, "block", definition)
             for n, definition in enumerate(definitions)
         ]
         wanted = [
@@ -124,7 +124,7 @@ class TestGuard(BaseCase):
             (False, "a", "playbook"),
         ):
             self.assertIs(guard.meets(Call("pay", {}, agent, kind)), fits)
-        own = Guard.read(1, "block", {"tool": "pay"}, company=3)
+        own = Guard.of(1, "block", {"tool": "pay"}, company=3)
         self.assertTrue(own.meets(Call("pay", {}, company=3)))
         self.assertFalse(own.meets(Call("pay", {}, company=4)))
 
@@ -219,7 +219,7 @@ class TestProblems(BaseCase):
             {"tool": "pay", "context": tree, "change": tree, "wait": tree},
         ):
             if not problems(action, definition):
-                guard = Guard.read(1, action, definition)
+                guard = Guard.of(1, action, definition)
                 guard.changed({"x": {"y": 1}})
                 Guards([guard]).met(Call("pay", tree))
 
