@@ -270,30 +270,39 @@ class Guard(NamedTuple):
         return changed
 
 
+Path = tuple[str, ...]
+_Question = tuple[Callable[[JSON, JSON], bool], JSON, int]
+
+
 class Guards:
     """Many guardrails, so that few of them have to be asked.
 
-    They are kept by tool, and there by the value that their first condition of
-    equality wants; the others are asked one by one.
+    They are kept by tool, and there by the path of one of their conditions: what a
+    path leads to is looked up once for all of them, and of those that want it to be
+    equal to a text, only the ones that want this very text are touched.
     """
 
     def __init__(self, guards: Iterable[Guard]) -> None:
-        self._all: list[Guard] = []
-        self._exact: dict[str, dict[tuple[str, ...], dict[JSON, list[int]]]] = {}
-        self._rest: dict[str, list[int]] = {}
+        self._all = list(guards)
+        self._exact: dict[str, dict[Path, dict[JSON, list[int]]]] = {}
+        self._asked: dict[str, dict[Path, list[_Question]]] = {}
+        self._always: dict[str, list[int]] = {}
         self._patterns: list[int] = []
-        for n, guard in enumerate(guards):
-            self._all.append(guard)
-            if "*" in guard.tool:
-                self._patterns.append(n)
-                continue
-            wanted = next((c for c in guard.conditions if _is_key(c)), None)
-            if wanted is None:
-                self._rest.setdefault(guard.tool, []).append(n)
-            else:
-                paths = self._exact.setdefault(guard.tool, {})
-                values = paths.setdefault(wanted.path, {})
-                values.setdefault(wanted.value, []).append(n)
+        for n, guard in enumerate(self._all):
+            self._file(n, guard)
+
+    def _file(self, n: int, guard: Guard) -> None:
+        if "*" in guard.tool:
+            self._patterns.append(n)
+        elif wanted := next((c for c in guard.conditions if _is_key(c)), None):
+            paths = self._exact.setdefault(guard.tool, {})
+            paths.setdefault(wanted.path, {}).setdefault(wanted.value, []).append(n)
+        elif guard.conditions:
+            first = guard.conditions[0]
+            asked = self._asked.setdefault(guard.tool, {}).setdefault(first.path, [])
+            asked.append((OPERATORS[first.operator], first.value, n))
+        else:
+            self._always.setdefault(guard.tool, []).append(n)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -303,12 +312,15 @@ class Guards:
 
     def met(self, call: Call) -> list[Guard]:
         """Those that are there for a call, in their order."""
-        numbers = list(self._rest.get(call.tool, ()))
-        for path, values in self._exact.get(call.tool, {}).items():
-            value = at(call.arguments, path)
+        tool, arguments = call.tool, call.arguments
+        numbers = list(self._always.get(tool, ()))
+        for path, values in self._exact.get(tool, {}).items():
+            value = at(arguments, path)
             if isinstance(value, str):
                 numbers += values.get(value, ())
-        tool = call.tool
+        for path, asked in self._asked.get(tool, {}).items():
+            value = at(arguments, path)
+            numbers += [n for holds, other, n in asked if holds(value, other)]
         numbers += [n for n in self._patterns if fnmatchcase(tool, self._all[n].tool)]
         guards = map(self._all.__getitem__, sorted(numbers))
         return [guard for guard in guards if guard.meets(call)]
