@@ -55,7 +55,8 @@ FIND = """
         (SELECT version.id
            FROM readable
            JOIN steward_skill_version AS version ON version.id = readable.version_id
-          WHERE version.embedder IS DISTINCT FROM %(embedder)s
+          WHERE (version.embedder IS NULL OR version.embedder < %(embedder)s
+                 OR version.embedder > %(embedder)s)
             AND version.search @@ %(query)s::tsquery
           ORDER BY ts_rank(%(weights)s::real[], version.search, %(query)s::tsquery) DESC
           LIMIT %(many)s)
@@ -306,6 +307,9 @@ class StewardSkillVersion(models.Model):
                     SQL(SEARCH),
                 )
             )
+        for column, method in (("phrases", "gin"), ("embedder", "btree")):
+            name = f"steward_skill_version_{column}"
+            sql.create_index(cr, name, self._table, [column], method=method)
         if self.env["steward.space"]._ensure_extension():
             self._add_column()
 
