@@ -312,6 +312,20 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
+def phrases(words: Sequence[str], longest: int = 5) -> list[str]:
+    """What is said in so many words, among which a trigger may be.
+
+    >>> phrases(["pay", "it", "now"], longest=2)
+    ['pay', 'pay it', 'it', 'it now', 'now']
+    """
+    found = (
+        " ".join(words[start : start + size])
+        for start in range(len(words))
+        for size in range(1, min(longest, len(words) - start) + 1)
+    )
+    return list(dict.fromkeys(found))
+
+
 def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
     """Names with spaces or commas between them, or in a list.
 

@@ -14,7 +14,8 @@ _logger = logging.getLogger(__name__)
 
 LIMIT = 50  # results at once, at most
 TASK_CHARACTERS = 4_000  # of a task that is looked at
-CANDIDATES = 50  # that are looked at closely
+SHORTLIST = 300  # of each way of finding
+CANDIDATES = 50  # the best of those
 NEAR = 0.35  # fit under which a skill is not found
 BY_TRIGGER = 0.9  # fit of a skill whose trigger stands in the task
 SCALE = 1.645  # ts_rank calls it 1/1.645 to have each word once, where it counts most
@@ -31,6 +32,49 @@ SETTINGS = SQL(
     "SELECT set_config('jit', 'off', true),"
     " set_config('max_parallel_workers_per_gather', '0', true);"
 )
+
+# Those nearest in meaning, those whose trigger is said, and those that no embedder has
+# seen, by their words; then all of these are looked at closely.
+FIND = """
+    %(settings)s
+    WITH readable AS MATERIALIZED (
+        SELECT id, name, company_id, confidence, approved_version_id AS version_id
+          FROM steward_skill WHERE id IN %(readable)s
+    ), shortlist AS (
+        (SELECT version.id
+           FROM readable
+           JOIN steward_skill_version AS version ON version.id = readable.version_id
+          WHERE version.embedder = %(embedder)s
+          ORDER BY %(near)s LIMIT %(many)s)
+        UNION
+        (SELECT version.id
+           FROM readable
+           JOIN steward_skill_version AS version ON version.id = readable.version_id
+          WHERE version.phrases && %(phrases)s LIMIT %(many)s)
+        UNION
+        (SELECT version.id
+           FROM readable
+           JOIN steward_skill_version AS version ON version.id = readable.version_id
+          WHERE (version.embedder IS NULL OR version.embedder < %(embedder)s
+                 OR version.embedder > %(embedder)s)
+            AND version.search @@ %(query)s::tsquery
+          ORDER BY ts_rank(%(weights)s::real[], version.search, %(query)s::tsquery) DESC
+          LIMIT %(many)s)
+    ), fit AS (
+        SELECT readable.id AS skill_id, version.id AS version_id, readable.name,
+               version.trigger_words, readable.company_id, readable.confidence,
+               LEAST(1, %(scale)s * ts_rank(%(weights)s::real[], version.search,
+                                            %(query)s::tsquery)) AS words,
+               CASE WHEN version.embedder = %(embedder)s THEN -(%(near)s) END AS near
+          FROM shortlist
+          JOIN steward_skill_version AS version ON version.id = shortlist.id
+          JOIN readable ON readable.version_id = version.id
+    )
+    SELECT * FROM fit
+     ORDER BY CASE WHEN near IS NULL THEN words
+                   ELSE %(by_words)s * words + %(by_meaning)s * near END DESC, skill_id
+     LIMIT %(count)s
+"""
 
 
 class Found(NamedTuple):
@@ -158,52 +202,27 @@ class StewardSkill(models.Model):
         vector, embedder, (by_words, by_meaning) = self._question(task)
         if not words and vector is None:
             return []
-        near = SQL("NULL::float")
-        if vector is not None:
-            near = SQL(
-                "CASE WHEN version.embedder = %s"
-                " THEN -(version.embedding <#> %s::halfvec) END",
-                embedder,
-                vector,
-            )
+        said = kernel.words_of(task)
         readable = self._search(self._in_use_domain() & domain)
-        rows = self.env.execute_query(
-            SQL(
-                """
-                %(settings)s
-                SELECT skill_id, version_id, name, trigger_words, company_id,
-                       confidence, words, near
-                  FROM (
-                    SELECT skill.id AS skill_id, version.id AS version_id, skill.name,
-                           version.trigger_words, skill.company_id, skill.confidence,
-                           LEAST(1, %(scale)s * ts_rank(%(weights)s::real[],
-                                   version.search, %(query)s))
-                               AS words,
-                           %(near)s AS near
-                      FROM steward_skill AS skill
-                      JOIN steward_skill_version AS version
-                        ON version.id = skill.approved_version_id
-                     WHERE version.approved_at IS NOT NULL
-                       AND skill.id IN %(readable)s
-                  ) AS fit
-                 ORDER BY CASE WHEN near IS NULL THEN words
-                               ELSE %(by_words)s * words + %(by_meaning)s * near END
-                          DESC, skill_id
-                 LIMIT %(count)s
-                """,
-                settings=SETTINGS,
-                weights=WORDS,
-                scale=SCALE,
-                query=SQL("%s::tsquery", " | ".join(words)),
-                near=near,
-                readable=readable.subselect(),
-                by_words=by_words,
-                by_meaning=by_meaning,
-                count=max(CANDIDATES, limit),
-            )
-        )
+        facts = {
+            "settings": SETTINGS,
+            "readable": readable.subselect(),
+            "embedder": embedder,
+            "near": SQL("version.embedding <#> %s::halfvec", vector)
+            if embedder
+            else SQL("NULL::float"),
+            "phrases": kernel.phrases(said),
+            "weights": WORDS,
+            "scale": SCALE,
+            "query": " | ".join(words),
+            "by_words": by_words,
+            "by_meaning": by_meaning,
+            "many": SHORTLIST,
+            "count": max(CANDIDATES, limit),
+        }
+        rows = self.env.execute_query(SQL(FIND, **facts))
         found = {}
-        lowered = f" {' '.join(kernel.words_of(task))} "
+        lowered = f" {' '.join(said)} "
         # a company's own first, so that it hides the shared one of its name
         for row in sorted(rows, key=lambda row: row[4] is None):
             skill_id, version_id, name, triggers, _company, confidence, *fit = row
@@ -282,10 +301,15 @@ class StewardSkillVersion(models.Model):
                 SQL(
                     "ALTER TABLE steward_skill_version"
                     " ADD COLUMN search tsvector GENERATED ALWAYS AS (%s) STORED,"
+                    " ADD COLUMN phrases text[] GENERATED ALWAYS AS"
+                    " (string_to_array(lower(trigger_words), ', ')) STORED,"
                     " ADD COLUMN embedder varchar",
                     SQL(SEARCH),
                 )
             )
+        for column, method in (("phrases", "gin"), ("embedder", "btree")):
+            name = f"steward_skill_version_{column}"
+            sql.create_index(cr, name, self._table, [column], method=method)
         if self.env["steward.space"]._ensure_extension():
             self._add_column()
 
