@@ -442,9 +442,7 @@ class StewardGuardrail(models.Model):
         """A version as it is checked."""
         values = json.loads(version.text)
         company = self.company_id.id or 0
-        return kernel.Guard.of(
-            self.id, values["action"], values["definition"], company
-        )
+        return kernel.Guard.of(self.id, values["action"], values["definition"], company)
 
     # -- proposing -------------------------------------------------------------------
 

@@ -104,8 +104,7 @@ class TestGuard(BaseCase):
     )
     def test_the_index_finds_what_asking_each_finds(self, definitions, arguments):
         guards = [
-            Guard.of(n, "block", definition)
-            for n, definition in enumerate(definitions)
+            Guard.of(n, "block", definition) for n, definition in enumerate(definitions)
         ]
         wanted = [
             guard.id
