@@ -84,11 +84,10 @@ def compare(told: Arm, untold: Arm, share: float, days: float) -> Result:
     arms = told, untold
     enough = all(arm.runs >= LEAST for arm in arms) and days >= DAYS
     bad = sum(arm.runs - arm.good for arm in arms)
-    if not enough or min(bad, *(arm.good for arm in arms)) < EVENTS:
-        return Result("early", effect, None)
     with_, without = (Moments.of_binary(arm.good, arm.runs).estimate() for arm in arms)
     interval = sequential_interval(difference(with_, without, minimum=LEAST))
-    if interval is None:
+    few = min(bad, *(arm.good for arm in arms)) < EVENTS
+    if interval is None or few or not enough:
         return Result("early", effect, None)
     if interval.low > 0:
         return Result("helps", effect, interval)

@@ -82,6 +82,25 @@ class TestCause(BaseCase):
         )
         self.assertEqual((found.category, found.evidence), ("tool", ("2",)))
 
+    def test_what_nothing_before_explains(self):
+        long = ("openai.BadRequestError", "maximum context length exceeded")
+        gone = ("MissingError", "Record does not exist or has been deleted.")
+        for steps, evidence in (
+            ((find("1", {"records": []}), model("2", None, *long)), ("2",)),
+            ((model("2", None, *long),), ("2",)),
+            ((find("1"), tool("2", "pay", *gone, given={"ids": [99]})), ("2",)),
+            (
+                (
+                    find("1", {"records": []}),
+                    model("2", "post_message, I think"),
+                    tool("3", "post_message", "UserError", "The text is empty."),
+                ),
+                ("1", "3"),
+            ),
+        ):
+            found = cause_of(Trace("t", "", steps, False))
+            self.assertEqual((found.category, found.evidence), ("context", evidence))
+
     def test_many_tries_make_it_surer(self):
         def sure(times):
             tries = [tool(str(n), "pay", "X", "timed out") for n in range(times)]

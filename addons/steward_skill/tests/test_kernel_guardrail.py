@@ -301,6 +301,10 @@ class TestContrast(BaseCase):
         good = [{"x": 1}] * 5
         self.assertIsNone(self.found([{"x": 1}], good))
         self.assertIsNone(self.found([{}], [{}] * 5))
+        many = [
+            dict(zip("abcde", map(int, f"{n:05b}"), strict=True)) for n in range(31)
+        ]
+        self.assertIsNone(self.found([dict.fromkeys("abcde", 1)], many))
         halves = [{"x": n % 2, "y": n // 2 % 2} for n in range(4)]
         self.assertIsNone(self.found([{"x": 1, "y": 1}], halves))
 

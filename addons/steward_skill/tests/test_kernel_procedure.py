@@ -166,6 +166,32 @@ class TestProcedure(BaseCase):
             list(procedure([run(1), run(2)]).inputs), ["x_1", "partner_id", "value"]
         )
 
+    def test_values_that_go_together_are_one_input(self):
+        runs = [trace(n, "x", call("a", {"x": f"v{n}", "y": f"v{n}"})) for n in (1, 2)]
+        found = procedure(runs)
+        self.assertEqual(list(found.inputs), ["x"])
+        self.assertEqual(found.blocks[0].steps[0].arguments["y"], "{{ x }}")
+
+    def test_what_only_partly_comes_from_before(self):
+        runs = [
+            trace(
+                n,
+                "x",
+                call("find", {"city": city}, {"name": f"{city} Bakery"}),
+                call("post", {"body": f"Dear {city} Bakery, {n * 37}"}),
+            )
+            for n, city in enumerate(("Ghent", "Bruges"))
+        ]
+        self.assertEqual(list(procedure(runs).inputs), ["city", "body"])
+
+    def test_what_is_sometimes_empty_is_no_input(self):
+        runs = [trace(n, "x", call("a", {"x": x})) for n, x in enumerate((None, "b"))]
+        self.assertEqual(procedure(runs).gaps, ["x"])
+
+    def test_a_domain_that_is_none(self):
+        runs = [trace(n, "x", call("a", {"domain": [f"v{n}", "z"]})) for n in (1, 2)]
+        self.assertEqual(list(procedure(runs).inputs), ["domain"])
+
     def test_types(self):
         self.assertEqual(type_of([[1]]), "list")
         self.assertEqual(type_of([{}]), "object")
