@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+import runners
 import zstandard
 from runners import Runner, World, children, end, tree
 
@@ -139,7 +140,7 @@ def test_a_drill_that_nothing_disturbs(drilled):
 )
 def test_killed_during_a_drill(drilled, step):
     uid = drilled.ask("drill", path=drilled.name, keep=False)
-    process = drilled.start()
+    process = drilled.start(held=step)
     drilled.until(lambda: drilled.reached(uid, step), process)
     end(process)
     hidden = f"steward_restoring_{uid.replace('-', '')[:8]}"
@@ -393,18 +394,8 @@ def alter_then(real, cluster, crashed):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system with room for little, where we may make one."""
-    place = tmp_path / "small"
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", place], capture_output=True
-    )
-    if made.returncode:
-        pytest.skip("no file system may be mounted here")
-    try:
+    with runners.small_disk(tmp_path / "small", "64m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
 def fill(place):
