@@ -16,10 +16,16 @@ import click
 
 from . import backups
 from .client import TIMEOUT, Client
-from .errors import Misused, StewardClientError, Unreachable
+from .errors import (
+    MISUSED,
+    REFUSED,
+    UNREACHABLE,
+    Misused,
+    StewardClientError,
+    Unreachable,
+)
 from .runner.commands import runner
 
-REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
 PASSAGE = 200  # characters of a passage that are shown
 SIGNS = {"ok": "+", "degraded": "!", "failed": "x", "unknown": "?"}
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import quote, unquote
@@ -35,6 +35,7 @@ from .filestore import expected_sum, sha1
 from .packing import CHUNK, Member, open_regular
 from .storage import NAME, backup_name, checked_name, checked_part, space_of
 
+OLDEST = "0.17"  # before, it did not say in codes and JSON what is wrong
 HOST = "steward"  # the same whatever the machine is called: it finds what it had
 DUMP, FILES, MANIFEST = "dump", "filestore", "manifest"
 SAMPLE = "5%"  # of the repository's data that is read after each backup
@@ -59,6 +60,23 @@ def program(config: Config) -> Path | None:
         return config.restic if config.restic.is_file() else None
     found = shutil.which("restic")
     return Path(found) if found else None
+
+
+def version(config: Config) -> str | None:
+    """The version of restic, if there is one."""
+    found = program(config)
+    return _version_of(found) if found else None
+
+
+@lru_cache
+def _version_of(found: Path) -> str | None:
+    try:
+        said = subprocess.run(
+            [found, "version"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said[1] if len(said) > 1 else None
 
 
 class Restic(Engine):
@@ -422,8 +440,21 @@ class Restic(Engine):
         return int(found[-1].get("total_size", 0)) if found else 0
 
     def remark(self) -> str:
-        """Nothing that a person should know."""
+        """What a person should know of it, though it works."""
+        ours = version(self.config) or "?"
+        if _is_older(ours):
+            return f"restic {ours} is older than {OLDEST}: install a later one."
         return ""
+
+    def try_out(self) -> str:
+        """That it opens; it is made by a test in Odoo, or by the first backup."""
+        self._snapshots()
+        if not self._there:
+            raise Problem(
+                f"There is no repository {self.repository} yet: Test it in Odoo, which"
+                " makes it."
+            )
+        return self.remark() or f"restic {version(self.config)} opens it"
 
     def echo(self, name: str, data: bytes) -> bytes:
         """Write something small, read it back, remove it."""
@@ -686,6 +717,17 @@ def _moment(text: str) -> int:
 
 def _added(summary: dict[str, Any]) -> int:
     return int(summary.get("data_added_packed") or summary.get("data_added", 0))
+
+
+def _is_older(ours: str) -> bool:
+    """Is it a version of which we know too little?
+
+    >>> [_is_older(ours) for ours in ("0.16.4", "0.17.0", "0.18.1-dev", "?")]
+    [True, False, False, False]
+    """
+    numbers = re.findall(r"\d+", ours)[:2]
+    oldest = [int(number) for number in OLDEST.split(".")]
+    return bool(numbers) and [int(number) for number in numbers] < oldest
 
 
 def _on() -> None:
