@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import tarfile
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -324,8 +325,9 @@ class Restic(Engine):
             raise Problem(f"restic made no snapshot of {name}.")
         return summary
 
-    def known(self, name: str) -> set[int]:
-        """Marks of the files that the last backup has, and whose sums were right."""
+    def known(self, name: str) -> Marks:
+        """The files that the last backup has, and whose sums were right."""
+        found = Marks()
         ours = [
             s
             for s in self._snapshots()
@@ -333,23 +335,22 @@ class Restic(Engine):
         ]
         last = next((s for s in reversed(ours) if s["part"] == FILES), None)
         if not last or not self.has(last["name"]):
-            return set()
+            return found
         try:
             manifest = self.manifest(last["name"])
             list(self._parts(manifest, FILES + "/"))
         except Problem:
-            return set()
+            return found
         told = manifest["filestore"]
         changed = set(told["changed"])
         if told["changed_count"] > len(changed):
-            return set()
-        found: set[int] = set()
+            return found
 
         def take(node: dict[str, Any]) -> None:
             if node.get("type") == "file":
                 path = str(node["path"]).lstrip("/")
                 if path not in changed:
-                    found.add(_mark(path, node.get("size", 0), _moment(node["mtime"])))
+                    found.add(path, node.get("size", 0), _moment(node["mtime"]))
 
         self._run("ls", "--json", "--no-lock", last["id"], told=take)
         return found
@@ -630,7 +631,7 @@ class _Writer(Writer):
         self._engine, self._name, self._folder = engine, name, folder
         self._tick = tick
         self._files: Path | None = None
-        self._known: set[int] | None = None
+        self._known: Marks | None = None
 
     def dumped(self, path: Path) -> None:
         path.rename(self._folder / DUMP / path.name)
@@ -640,7 +641,7 @@ class _Writer(Writer):
         if self._known is None:
             self._known = self._engine.known(self._name)
         status = path.stat()
-        if _mark(name, status.st_size, status.st_mtime_ns) in self._known:
+        if self._known.has(name, status.st_size, status.st_mtime_ns):
             return False  # restic will not read it either
         with open_regular(path) as file:
             while data := file.read(CHUNK):
@@ -697,9 +698,35 @@ class _Pipe(io.RawIOBase):
         return len(data)
 
 
-def _mark(name: str, size: int, moment: int) -> int:
-    """A file as it is, in few bytes: there may be a million."""
-    return hash((name, size, moment))
+class Marks:
+    """Files as they are, in eight bytes each: there may be a million.
+
+    >>> marks = Marks()
+    >>> marks.add("ab/abc", 5, 1)
+    >>> marks.has("ab/abc", 5, 1), marks.has("ab/abc", 5, 2), marks.has("x", 5, 1)
+    (True, False, False)
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, array[int]] = {}
+        self._folder: str | None = None
+        self._there: set[int] = set()
+
+    def add(self, name: str, size: int, moment: int) -> None:
+        """Know a file."""
+        folder = self._folders.setdefault(_folder(name), array("q"))
+        folder.append(hash((name, size, moment)))
+
+    def has(self, name: str, size: int, moment: int) -> bool:
+        """Is it known like this? Asked for a folder's files one after the other."""
+        folder = _folder(name)
+        if folder != self._folder:
+            self._folder, self._there = folder, set(self._folders.get(folder, ()))
+        return hash((name, size, moment)) in self._there
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _moment(text: str) -> int:
