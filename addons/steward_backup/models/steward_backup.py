@@ -127,7 +127,7 @@ class StewardBackup(models.Model):
     )
     exported_at = fields.Datetime("Exported", readonly=True, copy=False)
     export_until = fields.Datetime(
-        "Removed after",
+        "Export stays until",
         compute="_compute_export_until",
         help="The plan says how many days an export stays.",
     )
