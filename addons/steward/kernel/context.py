@@ -88,11 +88,15 @@ def cut(text: str, tokens: int) -> str:
     return f"{kept.rstrip()} …"
 
 
-def assemble(items: Mapping[str, Sequence[Item]], budget: int) -> Context:
+def assemble(
+    items: Mapping[str, Sequence[Item]], budget: int, first: int = 1
+) -> Context:
     """Choose among the items what is worth most within the budget.
 
     Each kind is sure of its share; what one does not need is there for the others.
     The same text is told once.
+
+    :param first: the number of the first item, where others were told before
     """
     chosen: dict[str, list[tuple[Item, str]]] = {kind: [] for kind in KINDS}
     seen: set[str] = set()
@@ -125,13 +129,15 @@ def assemble(items: Mapping[str, Sequence[Item]], budget: int) -> Context:
             if used + whole > own or not take(kind, item, own - used):
                 waiting.append((kind, item))
     left = [one for one in waiting if not take(*one, budget - used)]
-    return _written(chosen, len(left))
+    return _written(chosen, len(left), first)
 
 
-def _written(chosen: dict[str, list[tuple[Item, str]]], left_out: int) -> Context:
+def _written(
+    chosen: dict[str, list[tuple[Item, str]]], left_out: int, first: int
+) -> Context:
     told: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     blocks = []
-    number = 0
+    number = first - 1
     for kind, rows in chosen.items():
         if not rows:
             continue
