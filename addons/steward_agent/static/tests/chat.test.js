@@ -438,8 +438,8 @@ describe("tools and people", () => {
 });
 
 describe("the form beside it", () => {
-    class Partner extends models.Model {
-        _name = "res.partner";
+    class Garden extends models.Model {
+        _name = "garden";
         name = fields.Char();
         city = fields.Char();
         _records = [
@@ -449,11 +449,11 @@ describe("the form beside it", () => {
         _views = { form: `<form><field name="name"/><field name="city"/></form>` };
     }
     const change = (ids, step = 9) =>
-        tool("0.0", { step, status: "ok", changed: { model: "res.partner", ids } });
+        tool("0.0", { step, status: "ok", changed: { model: "garden", ids } });
 
     async function openForm() {
-        defineModels([Partner]);
-        await mountView({ type: "form", resModel: "res.partner", resId: 12 });
+        defineModels([Garden]);
+        await mountView({ type: "form", resModel: "garden", resId: 12 });
         await mountWithCleanup(ChatDock);
         getService("steward_chat").open({ traceId: "t" });
         await waitFor(".o_steward_chat_log");
@@ -467,7 +467,7 @@ describe("the form beside it", () => {
 
     test("is shown anew when the agent has changed its record", async () => {
         await openForm();
-        MockServer.env["res.partner"].write([12, 13], { city: "Bergen" });
+        MockServer.env.garden.write([12, 13], { city: "Bergen" });
         told.t.lines.push(change([13]));
         await news();
         expect("[name=city] input").toHaveValue("Oslo");
@@ -475,7 +475,7 @@ describe("the form beside it", () => {
         await news();
         expect("[name=city] input").toHaveValue("Bergen");
         // told once: what came of it meanwhile is another's doing
-        MockServer.env["res.partner"].write([12], { city: "Malmö" });
+        MockServer.env.garden.write([12], { city: "Malmö" });
         await news();
         expect("[name=city] input").toHaveValue("Bergen");
     });
@@ -483,7 +483,7 @@ describe("the form beside it", () => {
     test("keeps what its user has entered, and says so", async () => {
         await openForm();
         await contains("[name=name] input").edit("Azure Ltd");
-        MockServer.env["res.partner"].write([12], { city: "Bergen" });
+        MockServer.env.garden.write([12], { city: "Bergen" });
         told.t.lines.push(change([12]));
         await news();
         expect("[name=name] input").toHaveValue("Azure Ltd");
