@@ -11,6 +11,7 @@ from .steward_document_search import Search
 
 MOST = 12  # passages that are told
 LEAST = 0.3  # of the best one's score; what fits worse says nothing about the task
+AGAIN = 0.8  # what a further passage of the same page counts: other pages know more
 
 
 class StewardContext(models.AbstractModel):
@@ -75,9 +76,10 @@ class StewardDocument(models.Model):
             raise Retryable(self.env._("The search for it took too long.")) from error
         scores = {}
         for page in pages.values():
-            best = max(fit for fit, _chunk in page["fits"])
-            for fit, chunk in page["fits"]:
-                scores[chunk] = page["score"] * max(fit, 0.0) / (best or 1.0)
+            fits = sorted(page["fits"], reverse=True)
+            best = fits[0][0] or 1.0
+            for number, (fit, chunk) in enumerate(fits):
+                scores[chunk] = page["score"] * AGAIN**number * max(fit, 0.0) / best
         ranked = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:most]
         chosen = [c for c in ranked if scores[c] >= LEAST * scores[ranked[0]]]
         rows = self._query(
