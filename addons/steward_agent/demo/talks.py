@@ -71,8 +71,8 @@ class Talks:
             [
                 Answer(
                     "When the deposit of 40 % has arrived, not before: that holds for"
-                    " all orders above 5,000 € [1]. The signed drawing must be there, too,"
-                    " and a discount above 10 % needs Ines's yes in the chatter"
+                    " all orders above 5,000 € [1]. The signed drawing must be there,"
+                    " too, and a discount above 10 % needs Ines's yes in the chatter"
                     " [1].\n\n[1] Quotations and orders"
                 )
             ],
