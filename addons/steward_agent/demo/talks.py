@@ -73,7 +73,7 @@ class Talks:
                     "When the deposit of 40 % has arrived, not before: that holds for"
                     " all orders above 5,000 € [1]. The signed drawing must be there,"
                     " too, and a discount above 10 % needs Ines's yes in the chatter"
-                    " [1].\n\n[1] Quotations and orders"
+                    " [1]."
                 )
             ],
             known=(HANDBOOK, [{"number": 1, "title": "Quotations and orders"}]),
@@ -83,13 +83,13 @@ class Talks:
         asked = {"model": "res.partner", "domain": [["is_company", "=", True]]}
         self._talk(
             *("guide", "base.user_admin", began + timedelta(minutes=4)),
-            "And whom could I ask first? Name some companies that we know.",
+            "Which companies stand first in our contacts?",
             [
                 Answer(
                     "I look them up.",
                     (Call("find_records", {**asked, "limit": 3}, {"records": found}),),
                 ),
-                Answer(f"These stand first in your contacts:\n\n{names}"),
+                Answer(f"These three:\n\n{names}"),
             ],
             session=first.session,
         )
