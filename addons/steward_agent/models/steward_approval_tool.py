@@ -102,10 +102,9 @@ class StewardApproval(models.Model):
             self._settle("void")
             raise Outdated(
                 self.env._(
-                    "Somebody changed %(fields)s since %(person)s approved this, so"
-                    " nothing was done. Look at it again; people are asked again.",
+                    "Somebody changed %(fields)s after people were asked, so nothing"
+                    " was done. Look at it again; people are asked again.",
                     fields=", ".join(fields_),
-                    person=self.decided_by_id.name,
                 )
             )
 
