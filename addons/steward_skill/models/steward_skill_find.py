@@ -277,10 +277,11 @@ class StewardSkill(models.Model):
         """The embedder that search uses, and what words and meaning count with it."""
         space = self.env["steward.space"]._active()
         # sudo: steward.model - whoever looks for skills need not see models
-        model = space.model_id or self.env["steward.model"].sudo()._default_embedding()
+        embedders = self.env["steward.model"].sudo()
+        model = embedders.browse(space.model_id.id) or embedders._default_embedding()
         words = space.weight_lexical if space else 0.5
         meaning = space.weight_vector if space else 0.5
-        return model.sudo(), (words / (words + meaning), meaning / (words + meaning))
+        return model, (words / (words + meaning), meaning / (words + meaning))
 
     @api.model
     @tools.ormcache()
@@ -294,7 +295,6 @@ class StewardSkillVersion(models.Model):
     _inherit = "steward.skill.version"
 
     def init(self):
-        super().init()
         cr = self.env.cr
         if not sql.column_exists(cr, self._table, "search"):
             cr.execute(
