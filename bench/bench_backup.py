@@ -5,22 +5,29 @@ STEWARD_BENCH_BIG=1 make bench b=backup     # 2 GB of database and 1 GB of files
 
 import hashlib
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from harness import Row, alternate, report
 from house import server as serving
+from house.cluster import Cluster
 from house.databases import Databases
 from house.settings import ROOT, Settings, product_addons
 
 sys.path.insert(0, str(ROOT / "tests"))
 
 from runners import World
+from s3_server import BUCKET, KEYS, S3Server
 
 BIG = os.environ.get("STEWARD_BENCH_BIG", "") not in ("", "0")
 DATABASE, FILES = (2000, 1000) if BIG else (300, 150)  # megabytes
@@ -144,8 +151,8 @@ def restic(settings: Settings, databases: Databases, folder: Path) -> list[Row]:
     ]
 
 
-def memory(world: World) -> list[Row]:
-    """The most that the runner takes for a filestore of 100 GB, nearly all holes."""
+def sparse(world: World) -> None:
+    """A filestore of 100 GB, nearly all holes."""
     for number in range(100):
         path = world.files / "checklist" / f"sparse-{number}"
         path.parent.mkdir(exist_ok=True)
@@ -153,26 +160,84 @@ def memory(world: World) -> list[Row]:
             file.truncate(2**30)
             file.seek(number * 2**20)
             file.write(os.urandom(2**20))
-    uid = world.ask("backup")
+
+
+def most(world: World, **told: Any) -> tuple[float, float, dict[str, Any]]:
+    """A backup by a process of its own: its most megabytes, seconds, and the row.
+
+    What its programs take, restic and pg_dump, counts as well, each for itself. Asked
+    again and again, because the kernel's own figure begins with what the bench takes.
+    """
+    uid = world.ask("backup", **told)
     began = time.perf_counter()
     process = world.start(once=True)
-    _pid, _status, usage = os.wait4(process.pid, 0)
-    process.returncode = 0
+    peak = 0.0
+    while process.poll() is None:
+        with suppress(psutil.Error):
+            family = psutil.Process(process.pid)
+            for one in [family, *family.children(recursive=True)]:
+                peak = max(peak, _peak(one.pid))
+        time.sleep(0.02)
     seconds = time.perf_counter() - began
     row = world.row(uid)
-    assert row["state"] == "done", row
+    assert row["state"] == "done", (row, world.log())
+    return peak, seconds, row
+
+
+def _peak(pid: int) -> float:
+    """The most megabytes that a process has taken."""
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text()
+        if found := re.search(r"VmHWM:\s+(\d+) kB", status):
+            return int(found[1]) / 1024
+    return 0.0
+
+
+def memory(world: World) -> list[Row]:
+    """The most memory for a filestore of 100 GB; more does not take more."""
+    sparse(world)
+    peak, seconds, row = most(world)
     assert row["result"]["backup"]["filestore_bytes"] > 100 * 2**30
-    peak = usage.ru_maxrss / 1024
-    return [
-        Row(
-            *("most memory, 100 GB of sparse files", peak, "MB", None, None),
-            *(f"<= {MOST:.0f} MB", peak <= MOST),
-        ),
+    rows = [
+        _memory("folder, 100 GB of sparse files", peak),
         Row(
             *("backup of 100 GB of sparse files", seconds, "s", None, None),
             *("< 120 s", seconds < 120),
         ),
     ]
+    shutil.rmtree(world.files / "checklist")
+    attach(world, range(1024))
+    server = S3Server()
+    try:
+        bucket = {
+            "kind": "s3",
+            "endpoint": server.endpoint,
+            "bucket": BUCKET,
+            "path_style": True,
+            "access_key": world.secret("access", KEYS[0]),
+            "secret_key": world.secret("secret", KEYS[1]),
+        }
+        key = {"key": world.secret("key", "5a" * 32)}
+        peak, _seconds, _row = most(world, storage=bucket, encryption=key)
+    finally:
+        server.stop()
+    repository = {
+        "kind": "restic",
+        "repository": str(world.storage / "repository"),
+        "password": world.secret("password", "of the bench"),
+    }
+    rows.append(_memory("S3, encrypted, 1 GB of files", peak))
+    for which in ("first", "second"):
+        peak, _seconds, _row = most(world, storage=repository)
+        rows.append(_memory(f"restic, 1 GB of files, {which} time", peak))
+    return rows
+
+
+def _memory(name: str, peak: float) -> Row:
+    return Row(
+        *(f"most memory: {name}", peak, "MB", None, None),
+        *(f"<= {MOST:.0f} MB", peak <= MOST),
+    )
 
 
 def serve_once(settings: Settings, databases: Databases, database: str) -> None:
@@ -191,7 +256,7 @@ def serve_once(settings: Settings, databases: Databases, database: str) -> None:
 
 
 def suite(settings: Settings, databases: Databases, folder: Path) -> list[Row]:
-    """Restore and drill of a database with the whole suite."""
+    """Restore and drill of a database with the whole suite, where all is durable."""
     with databases.clone(databases.template(product_addons()), "bench") as database:
         serve_once(settings, databases, database)
         world = World(settings, databases, folder, database, databases.filestore)
@@ -240,7 +305,10 @@ def main() -> None:
         (folder / "restic").mkdir()
         rows += restic(settings, databases, folder / "restic")
         (folder / "suite").mkdir()
-        rows += suite(settings, databases, folder / "suite")
+        # as in production: the disk is waited for, and autovacuum is at work
+        with Cluster(settings, "bench", durable=True).running() as server:
+            durable = Databases(settings, server, "bench")
+            rows += suite(settings, durable, folder / "suite")
     report("backup", rows)
 
 

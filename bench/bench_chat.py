@@ -9,7 +9,7 @@ import time
 
 import openai
 
-from harness import Row, alternate, environment, report
+from harness import Row, alternate, environment, model_at, report
 
 CALLS = 20
 WORDS = " ".join(["word"] * 200)
@@ -19,21 +19,7 @@ PATIENCE = 10  # milliseconds that a call may cost
 
 def prepared(env, server):
     """A model with a price, at a server on loopback, and a budget that it draws on."""
-    env["ir.config_parameter"].set_param("steward.http.allowed_networks", "127.0.0.1")
-    provider = env["steward.provider"].create(
-        {"name": "Bench", "code": "bench", "base_url": server.base_url}
-    )
-    model = env["steward.model"].create(
-        {
-            "name": "gpt-test",
-            "provider_id": provider.id,
-            "can_chat": True,
-            "can_streaming": True,
-        }
-    )
-    env["steward.price"].create(
-        {"model_name": "gpt-test", "rate_input": 1, "rate_output": 4}
-    )
+    model = model_at(env, server.base_url)
     env["steward.budget"].create(
         {
             "name": "Bench",

@@ -18,7 +18,7 @@ from contextlib import suppress
 import requests
 import websocket
 
-from harness import Row, Server, environment, report
+from harness import Row, Server, environment, model_at, report
 
 FIRSTS = 15  # chats of which the first word is timed
 CHATS = 20  # at once
@@ -38,22 +38,7 @@ PAGE = {
 
 def agent(env, server):
     """An agent that chats with the model at a server."""
-    env["ir.config_parameter"].set_param("steward.http.allowed_networks", "127.0.0.1")
-    provider = env["steward.provider"].create(
-        {"name": "Bench", "code": "bench", "base_url": server.base_url}
-    )
-    model = env["steward.model"].create(
-        {
-            "name": "gpt-test",
-            "provider_id": provider.id,
-            "can_chat": True,
-            "can_tools": True,
-            "can_streaming": True,
-        }
-    )
-    env["steward.price"].create(
-        {"model_name": "gpt-test", "rate_input": 1, "rate_output": 4}
-    )
+    model = model_at(env, server.base_url, can_tools=True)
     robot = env["res.users"].create(
         {
             "name": "Robot",

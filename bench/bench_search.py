@@ -320,5 +320,5 @@ def measured():
         return bench.rows
 
 
-if rows := measured():
+if __name__ == "__main__" and (rows := measured()):
     report("search", rows)

@@ -79,6 +79,29 @@ def environment() -> Iterator[Any]:
         odoo.sql_db.close_db(database)
 
 
+def model_at(env: Any, address: str, **abilities: bool) -> Any:
+    """A chat model with a price, of a provider on loopback.
+
+    :param abilities: what it can besides, as ``can_tools=True``
+    """
+    env["ir.config_parameter"].set_param("steward.http.allowed_networks", "127.0.0.1")
+    provider = env["steward.provider"].create(
+        {"name": "Bench", "code": "bench", "base_url": address}
+    )
+    env["steward.price"].create(
+        {"model_name": "gpt-test", "rate_input": 1, "rate_output": 4}
+    )
+    return env["steward.model"].create(
+        {
+            "name": "gpt-test",
+            "provider_id": provider.id,
+            "can_chat": True,
+            "can_streaming": True,
+            **abilities,
+        }
+    )
+
+
 class Server:
     """An Odoo with one process on the database of an environment.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg2
 import psycopg2.extras
+import pytest
 
 from house import restic
 from house.settings import ROOT, site_packages
@@ -81,6 +82,26 @@ ODOO = """
          SELECT 'Partner ' || n, n || '@example.com', repeat(md5(n::text), 20)
            FROM generate_series(1, 400) n;
     UPDATE res_partner SET parent_id = 1 WHERE id > 1;
+"""
+
+
+# a runner that never goes past a step, however fast it is
+HELD = """
+import sys, time
+from steward_client.cli import main
+from steward_client.runner.journal import Journal
+
+last, real, there = sys.argv.pop(1), Journal.write, []
+
+def write(journal, event, uuid, **facts):
+    if there and event in ("step", "finished"):
+        time.sleep(3600)
+    real(journal, event, uuid, **facts)
+    if event == "step" and facts["name"] == last:
+        there.append(uuid)
+
+Journal.write = write
+main()
 """
 
 
@@ -225,7 +246,9 @@ class World:
 
     def ask(self, verb, **arguments):
         """Queue an operation, as Odoo does; its uuid."""
-        arguments.setdefault("storage", {"kind": "folder", "path": str(self.storage)})
+        if verb != "discard":
+            folder = {"kind": "folder", "path": str(self.storage)}
+            arguments.setdefault("storage", folder)
         if verb == "backup":
             arguments.setdefault("database", self.database)
         uid = str(uuid.uuid4())
@@ -267,17 +290,14 @@ class World:
 
     # -- runners as processes --------------------------------------------------
 
-    def start(self, config=None, *, once=False, **more):
-        """A runner in a process of its own."""
+    def start(self, config=None, *, once=False, held="", **more):
+        """A runner in a process of its own.
+
+        :param held: the step past which it does not go
+        """
         path = self.write(config or self.config)
-        words = [
-            sys.executable,
-            "-m",
-            "steward_client",
-            "runner",
-            "--config",
-            str(path),
-        ]
+        program = ["-c", HELD, held] if held else ["-m", "steward_client"]
+        words = [sys.executable, *program, "runner", "--config", str(path)]
         log = (self.folder / "runner.log").open("ab")
         return subprocess.Popen(
             words + (["--once"] if once else []),
@@ -359,6 +379,22 @@ def locked(world, table="res_partner"):
         yield
     finally:
         connection.close()
+
+
+@contextlib.contextmanager
+def small_disk(place, size):
+    """A file system with room for little, where we may make one."""
+    place.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place],
+        capture_output=True,
+    )
+    if made.returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def end(process, how=signal.SIGKILL):

@@ -12,6 +12,7 @@ import time
 
 import psycopg2
 import pytest
+import runners
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -486,18 +487,8 @@ def test_postgresql_ends_the_session(world):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system with room for little, where we may make one."""
-    place = tmp_path / "small"
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", place], capture_output=True
-    )
-    if made.returncode:
-        pytest.skip("no file system may be mounted here")
-    try:
+    with runners.small_disk(tmp_path / "small", "300k") as place:
         yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
 @pytest.mark.parametrize("full", ["storage", "work", "filestore"])

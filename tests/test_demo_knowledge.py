@@ -15,6 +15,11 @@ ROW = re.compile(
     r"^  (Harbour Help|Harbour addons|This database) +(\d+) +(\d+) +(\d+) "
 )
 HARVEST = re.compile(r"^  harvest +([^:]+): (\d+) found, (\d+) new +([\d.]+) s$", re.M)
+CONTEXT = re.compile(
+    r"^  context +(\d+) of (\d+) facts told, (\d+) by whole documents;"
+    r" (\d+)% of the tokens saved, (\d+)% in the median$",
+    re.M,
+)
 RESULT = re.compile(r"^     \d+\.\d\d  (.+) — (.+)$", re.M)
 
 
@@ -87,6 +92,18 @@ def test_it_says_what_was_measured(told):
     for title, source in RESULT.findall(output):
         if source == "Harbour Help":
             assert title in known
+
+
+def test_what_agents_are_told(told):
+    """As many facts as whole documents hold, and a third of the tokens saved."""
+    _code, output, _errors, _seconds = told
+    found = CONTEXT.search(output)
+    assert found, output
+    ours, asked, whole, share, median = map(int, found.groups())
+    assert asked >= 20
+    assert asked >= ours >= whole >= 0.8 * asked
+    assert min(share, median) >= 33
+    assert "LOST" not in output
 
 
 def test_it_fails_without_the_answer(tmp_path):

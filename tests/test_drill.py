@@ -6,7 +6,7 @@ import subprocess
 import zipfile
 
 import pytest
-from runners import Problem, World, tree
+from runners import Problem, World, end, tree
 
 from house import odoo
 
@@ -135,3 +135,47 @@ def test_export_for_odoo(world, databases, settings):
     assert set(tree(world.filestore / target)) >= set(tree(world.files))
     row = world.do("export", path=world.name, to="../ours.zip")
     assert "no folder that the runner may write to" in row["error"]
+
+
+def test_an_export_goes(world):
+    """Not while somebody reads it, and nothing else than an export."""
+    path = world.storage / "exports" / "shop.zip"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"zip")
+    with path.open("rb"):
+        assert world.done("discard", path=str(path)) == {
+            "removed": False,
+            "sentence": "shop.zip is being read.",
+        }
+    assert path.exists()
+    for _time in range(2):  # twice is once
+        assert world.done("discard", path=str(path)) == {"removed": True}
+    assert not path.exists()
+    kept = world.storage / world.name / "manifest.json"
+    away = world.storage / "exports" / "away.zip"
+    away.symlink_to(kept)
+    for told in (
+        kept,
+        away,
+        "/etc/passwd",
+        f"{world.storage}/exports/../shop.zip",
+        f"{world.storage}/{world.name}.zip",
+    ):
+        row = world.do("discard", path=str(told))
+        assert (row["state"], row["detail"]) == ("failed", "refused"), told
+    away.unlink()
+
+
+def test_an_export_whose_runner_dies(world):
+    """After it was written, and before anybody was told: it was made."""
+    uid = world.ask("export", path=world.name, to="exports/late.zip")
+    process = world.start(held="pack")
+    path = world.storage / "exports" / "late.zip"
+    world.until(path.exists, process)
+    end(process)
+    world.work_off()
+    row = world.row(uid)
+    assert row["state"] == "done", row
+    assert row["result"] == {"path": str(path), "bytes": path.stat().st_size}
+    assert sorted(path.parent.glob(".*")) == []
+    path.unlink()

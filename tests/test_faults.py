@@ -21,14 +21,17 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+import runners
 import zstandard
 from runners import Runner, World, children, end, tree
 
 from house.cluster import ROLE, TEMPLATE, Cluster
 from house.databases import Databases
+from steward_client.backup.source import Source
 from steward_client.runner import postgres
 from steward_client.runner.job import Job
 from steward_client.runner.journal import Journal
+from steward_client.runner.postgres import HIDDEN, Server
 
 # an Odoo that starts at once, and speaks what a drill asks of the real one, with which
 # tests/test_drill.py works
@@ -139,7 +142,7 @@ def test_a_drill_that_nothing_disturbs(drilled):
 )
 def test_killed_during_a_drill(drilled, step):
     uid = drilled.ask("drill", path=drilled.name, keep=False)
-    process = drilled.start()
+    process = drilled.start(held=step)
     drilled.until(lambda: drilled.reached(uid, step), process)
     end(process)
     hidden = f"steward_restoring_{uid.replace('-', '')[:8]}"
@@ -388,23 +391,57 @@ def alter_then(real, cluster, crashed):
     return act
 
 
+@pytest.fixture
+def eager(cluster):
+    """Autovacuum comes at once."""
+    reload = "SELECT pg_reload_conf()"
+    cluster.administer("ALTER SYSTEM SET autovacuum_naptime = '1s'", reload)
+    yield
+    cluster.administer("ALTER SYSTEM RESET autovacuum_naptime", reload)
+
+
+@pytest.mark.parametrize("what", ["drop", "show", "rename"])
+def test_autovacuum_is_in_the_copy(fragile, eager, what):
+    """As it is wherever much was just written; it is a superuser's, and makes way."""
+    server = Server(fragile.config.dsn, fragile.config.pg_bin)
+    hidden, target = f"{HIDDEN}{fragile.database}", f"{fragile.database}_{what}"
+    with contextlib.closing(server.connect()) as connection:
+        locale = Source(connection).identity()["locale"]
+    server.create_hidden(hidden, fragile.config.template, locale)
+    try:
+        fragile.sql(
+            "CREATE TABLE much WITH (autovacuum_vacuum_cost_delay = 100,"
+            "                        autovacuum_vacuum_cost_limit = 1)"
+            " AS SELECT repeat(md5(n::text), 20) AS x FROM generate_series(1, 20000) n",
+            database=hidden,
+        )
+        fragile.until(
+            lambda: fragile.databases.sql(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = %s"
+                " AND backend_type IS NULL",  # of a superuser, and hidden from us
+                "postgres",
+                hidden,
+            ),
+        )
+        if what == "drop":
+            server.drop(hidden)
+        elif what == "show":
+            server.show(hidden, target)
+        else:
+            server.rename_hidden(hidden, target)
+        assert not server.exists(hidden)
+        assert server.exists(target) == (what != "drop")
+    finally:
+        server.drop(hidden)
+
+
 # -- a disk is full ------------------------------------------------------------
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system with room for little, where we may make one."""
-    place = tmp_path / "small"
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", place], capture_output=True
-    )
-    if made.returncode:
-        pytest.skip("no file system may be mounted here")
-    try:
+    with runners.small_disk(tmp_path / "small", "64m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
 def fill(place):

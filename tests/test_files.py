@@ -248,7 +248,8 @@ def memory(files: Files) -> list[str]:
 
 def exact_images(files: Files) -> list[str]:
     images = {n: s["image"] for n, s in files.services.items() if "build" not in s}
-    images["Dockerfile"] = re.search(r"^FROM (\S+)$", files.dockerfile, re.M)[1]
+    for image in re.findall(r"^FROM (\S+)", files.dockerfile, re.M):
+        images[f"Dockerfile {image}"] = image
     images["ci"] = files.postgres_of_ci["image"]
     for name, content in files.workflows.items():
         for image in re.findall(r"ghcr\.io/\S+", content):
@@ -409,7 +410,9 @@ def odoo_19(files: Files) -> list[str]:
 
 def image_holds_the_suite(files: Files) -> list[str]:
     found = []
-    copied = re.findall(r"^COPY (?:--\S+ )?(.+) (\S+)$", files.dockerfile, re.M)
+    copied = re.findall(
+        r"^COPY (?!--from)(?:--\S+ )?(.+) (\S+)$", files.dockerfile, re.M
+    )
     targets = {
         name: target + Path(name).name
         if target.endswith("/") and len(names.split()) > 1
@@ -530,6 +533,10 @@ def runner_of_the_composition(files: Files) -> list[str]:
     wanted = {re.split("[=<>]", row)[0] for row in needed}
     wanted -= {"psycopg2-binary", "cryptography"}  # Odoo brings its own
     found += [f"the image has no {need}" for need in wanted - pinned]
+    if not re.search(
+        r"^COPY --from=restic /usr/bin/restic /usr/local/bin/", files.dockerfile, re.M
+    ):
+        found.append("the image has no restic")
     return found
 
 
@@ -699,6 +706,7 @@ TWINS = [
     (exact_images, spoil("compose/services/mail/image", "axllent/mailpit:latest")),
     (exact_images, spoil("compose/services/grafana/image", "grafana/grafana")),
     (exact_images, rewrite("dockerfile", "FROM odoo:19.0-20260817", "FROM odoo:19")),
+    (exact_images, rewrite("dockerfile", "restic:0.19.1 AS", "restic AS")),
     (ports, spoil("compose/services/web/ports", ["8069:8069"])),
     (ports, spoil("compose/services/db/ports", ["0.0.0.0:5432:5432"])),
     (ports, spoil("compose/services/tls/ports", ["80:80", "2020:2020"])),
@@ -758,6 +766,7 @@ TWINS = [
     (runner_of_the_composition, spoil("runner/filestore", "/var/lib/odoo/files")),
     (runner_of_the_composition, spoil("runner/storages", ["/backups"])),
     (runner_of_the_composition, rewrite("dockerfile", "-o odoo", "-o root")),
+    (runner_of_the_composition, rewrite("dockerfile", "COPY --from=restic", "# ")),
     (runner_of_the_composition, rewrite("start_runner", "enrol --auto", "enrol")),
     (runner_of_the_composition, rewrite("requirements", "zstandard", "zstd")),
     (runner_as_a_service, set_unit("User", "root")),

@@ -21,7 +21,8 @@ from runners import CLIENT, Problem, Runner, World, end, locked
 
 from steward_client.cli import cli
 from steward_client.runner import config as configs
-from steward_client.runner.enrol import check, enrol
+from steward_client.runner.checks import check
+from steward_client.runner.enrol import enrol
 from steward_client.runner.journal import Journal
 from steward_client.runner.problems import Refused
 
@@ -204,11 +205,12 @@ def test_settings(tmp_path):
 
 def test_check(world):
     whole = world.configured(odoo=(str(world.settings.odoo),))
-    found = {name: fine for name, fine, _how in check(whole)}
-    assert all(found.values()), found
+    found = list(check(whole))
+    assert all(one.ok for one in found), found
     broken = replace(world.config, odoo=("/bin/false",), filestore=world.folder / "no")
-    found = {name: fine for name, fine, _how in check(broken)}
-    assert {name for name, fine in found.items() if not fine} == {"odoo", "filestore"}
+    bad = [one for one in check(broken) if not one.ok]
+    assert {one.name for one in bad} == {"odoo", "filestore"}
+    assert not any(one.away for one in bad)
 
 
 def test_command(world):
@@ -227,6 +229,12 @@ def test_command(world):
     assert (done.exit_code, "code is wrong" in done.output) == (1, True)
     done = run(cli, ["runner", "--config", str(world.folder / "none"), "check"])
     assert done.exit_code == 1
+    # another time it may answer, and then all may be well
+    away = replace(whole, dsn=whole.dsn.replace(world.database, "no_such_database"))
+    path = str(world.write(away))
+    done = run(cli, ["runner", "--config", path, "--once"])
+    assert (done.exit_code, "does not let us in" in done.output) == (3, True)
+    path = str(world.write(whole))
     uid = world.ask("probe")
     process = world.start(once=True)
     assert process.wait(60) == 0, world.log()

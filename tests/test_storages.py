@@ -11,11 +11,13 @@ import subprocess
 import time
 
 import pytest
+from click.testing import CliRunner
 from runners import World, end, tree
 from s3_server import BUCKET, KEYS, S3Server
 
 from steward_client.backup import s3
-from steward_client.runner import job, service
+from steward_client.cli import cli
+from steward_client.runner import checks, job, service
 from steward_client.runner.service import Runner
 
 
@@ -639,6 +641,117 @@ def test_restic_in_s3(server, world, bucket, repository):
     found = world.done("verify", storage=told, path=name, level="readback")
     assert found["ok"], found
     assert any(key.startswith("restic/data/") for key in server.objects())
+
+
+# -- looked at before they are needed --------------------------------------------------
+
+
+@pytest.fixture
+def known(world):
+    """Storages that Odoo has: of its tables what the runner reads."""
+    world.sql(
+        "CREATE TABLE steward_secret (id serial PRIMARY KEY, reference varchar);"
+        "CREATE TABLE steward_storage (id serial PRIMARY KEY, name varchar,"
+        " kind varchar, sequence int, active boolean, path varchar, endpoint varchar,"
+        " region varchar, bucket varchar, prefix varchar, path_style boolean,"
+        " repository varchar, access_key_id int, secret_key_id int, password_id int)"
+    )
+
+    def know(name, active=True, **told):
+        for word in {"access_key", "secret_key", "password"} & set(told):
+            [(told[f"{word}_id"],)] = world.sql(
+                "INSERT INTO steward_secret (reference) VALUES (%s) RETURNING id",
+                told.pop(word),
+            )
+        told |= {"name": name, "active": active}
+        marks = ", ".join(["%s"] * len(told))
+        world.sql(
+            f"INSERT INTO steward_storage ({', '.join(told)}) VALUES ({marks})",
+            *told.values(),
+        )
+
+    return know
+
+
+def looked_at(world, config=None):
+    """What `steward runner check` says of the storages, and how it ends."""
+    path = str(world.write(config or world.config))
+    done = CliRunner().invoke(cli, ["runner", "--config", path, "check", "--json"])
+    found = json.loads(done.stdout)
+    told = {
+        one["name"].removeprefix("storage "): (one["ok"], one["sentence"])
+        for one in found
+        if one["name"].startswith("storage ")
+    }
+    others = [one for one in found if not one["ok"] and one["name"] not in ("odoo",)]
+    return told, done.exit_code, {one["name"] for one in others}
+
+
+def test_check_of_storages(server, world, bucket, repository, known, monkeypatch):
+    """S3 and a folder keep something for a moment; a repository opens."""
+    monkeypatch.setattr(checks, "odoo_works", lambda _config: True)
+    known("Folder", kind="folder", path=str(world.storage))
+    known("Bucket", **bucket)
+    known("Restic", **repository)
+    known("Unused", active=False, kind="folder", path="/etc")
+    told, code, _bad = looked_at(world)
+    assert set(told) == {"Folder", "Bucket", "Restic"}
+    assert told["Folder"] == told["Bucket"]
+    assert told["Bucket"][0]
+    assert (code, told["Restic"][0]) == (1, False)
+    assert "which makes it" in told["Restic"][1]
+    world.backup(storage=repository)
+    server.clock = 300
+    told, code, _bad = looked_at(world)
+    assert code == 0
+    assert "opens it" in told["Restic"][1]
+    assert "differ by 5 minutes" in told["Bucket"][1]
+    # nothing of it stays
+    assert server.objects() == {}
+    assert not [name for name in world.listed() if ".probe" in name]
+    assert {s["part"] for s in snapshots(world, repository)} == {
+        *("dump", "filestore", "manifest")
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "code"),
+    [
+        ({"bucket": "none-such"}, "has no bucket none-such", 1),
+        ({"access_key": "vault:x#y"}, "no secret that a runner can read", 1),
+        ({"secret_key": "file:nothing"}, "There is no secret nothing", 1),
+        ({"endpoint": "http://127.0.0.1:9"}, "does not answer", 3),
+    ],
+)
+def test_check_of_a_storage_that_does_not_work(
+    world, bucket, known, monkeypatch, change, words, code
+):
+    monkeypatch.setattr(checks, "odoo_works", lambda _config: True)
+    known("Bucket", **bucket | change)
+    told, ended, bad = looked_at(world)
+    assert (told["Bucket"][0], ended, bad) == (False, code, {"storage Bucket"})
+    assert words in told["Bucket"][1]
+
+
+def test_check_of_a_repository(world, repository, known, monkeypatch):
+    """With the password, by a program that is there and not too old."""
+    monkeypatch.setattr(checks, "odoo_works", lambda _config: True)
+    known("Restic", **repository)
+    world.done("probe", storage=repository)
+    old = wrapped(
+        world,
+        'if [ "$1" = version ]; then echo restic 0.16.4; else exec "$real" "$@"; fi',
+    )
+    told, code, _bad = looked_at(world, old)
+    assert (code, "older than 0.17" in told["Restic"][1]) == (0, True)
+    told = world.do("probe", old, storage=repository)["result"]
+    assert (told["ok"], "older than 0.17" in told["sentence"]) == (True, True)
+    none = world.configured(restic=world.folder / "no-restic")
+    told, code, _bad = looked_at(world, none)
+    assert (code, "finds no restic" in told["Restic"][1]) == (1, True)
+    world.secret("restic", "another " + "pass" * 4)
+    told, code, _bad = looked_at(world)
+    assert (code, "does not open the repository" in told["Restic"][1]) == (1, True)
 
 
 # -- the truth -----------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What the runner did arrives in Odoo: at once, after a restart, and on a terminal."""
 
+import contextlib
 import json
 import signal
 import statistics
@@ -12,7 +13,10 @@ from runners import World, end, locked
 
 from house.settings import product_addons
 from steward_client import backups
+from steward_client.backup.opening import told_of
 from steward_client.cli import cli
+from steward_client.runner import rows
+from steward_client.runner.postgres import Server
 
 PROMPT = 2.0  # seconds in which people see what became of it
 
@@ -184,3 +188,61 @@ def test_a_backup_that_fails(world, steward):
     [operation] = told(done, 1)["operations"]
     assert operation["state"] == "failed"
     assert "no folder that the runner may write to" in operation["error"]
+
+
+# -- storages, as both sides know them ----------------------------------------
+
+
+def test_the_runner_knows_the_storages(world, server, key, steward):
+    """The same as Odoo names in an operation; and it looks at each."""
+
+    def create(model, **values):
+        return server.json2(key, model, "create", vals_list=[values])[0]
+
+    names = ("access", "secret", "password")
+    access, secret, password = (
+        create("steward.secret", name=name, reference=world.secret(name, name * 4))
+        for name in names
+    )
+    made = [
+        create(
+            "steward.storage",
+            name="Far away",
+            kind="s3",
+            endpoint="http://127.0.0.1:9",
+            bucket="b",
+            prefix="nightly",
+            path_style=True,
+            access_key_id=access,
+            secret_key_id=secret,
+        ),
+        create(
+            "steward.storage",
+            name="Deep down",
+            kind="restic",
+            repository=str(world.storage / "deep"),
+            password_id=password,
+        ),
+    ]
+    try:
+        jobs = []
+        for storage in made:
+            server.json2(key, "steward.storage", "action_test", ids=[storage])
+            query = "SELECT uuid, arguments FROM steward_operation"
+            query += " WHERE res_model = 'steward.storage' AND res_id = %s"
+            [(job, arguments)] = world.sql(query, storage)
+            jobs.append((job, arguments["storage"]))
+        with contextlib.closing(Server(world.config.dsn).connect()) as connection:
+            known = [told_of(row) for row in rows.storages(connection)]
+        for _job, asked in jobs:
+            assert asked in known
+        for job, _asked in jobs:
+            world.until(lambda job=job: applied(world, job))
+        done = steward("runner", "--config", str(world.config.path), "check", "--json")
+        found = {one["name"]: one for one in told(done, 3)}
+        assert not found["storage Far away"]["ok"]
+        assert "does not answer" in found["storage Far away"]["sentence"]
+        assert "opens it" in found["storage Deep down"]["sentence"]
+        assert "removed" in found["storage The runner's folder"]["sentence"]
+    finally:
+        server.json2(key, "steward.storage", "unlink", ids=made)

@@ -25,6 +25,8 @@ class StewardError(UserError):
     :param retry_after: seconds after which it makes sense to try again
     """
 
+    # by which the web client knows a warning; else it says that something went wrong
+    context = {"exception_class": "odoo.exceptions.UserError"}
     code = "STEWARD-ERROR"
     status = 500  # of HTTP
     retryable = False

@@ -30,12 +30,13 @@ from odoo.modules import module
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY as COLLISIONS
 from odoo.tools import SQL
 
+from .exceptions import Outdated
 from .kernel.control import ENDED
 from .kernel.conversation import Conversation, Recall, Think
 from .kernel.failure import category_of
 from .kernel.machine import Act, Ask, Done, Failed, Machine, Variables, Wait
 from .models.steward_guard import AT_WORK, Attempt, RunId
-from .thinking import Outcome, Thinking
+from .thinking import Note, Outcome, Thinking
 
 _logger = logging.getLogger(__name__)
 
@@ -251,7 +252,13 @@ class Executor(Thinking):
         approvals = self.env["steward.approval"]
         position = self.machine.position
         try:
-            approval = approvals._for_attempt(attempt, move, position.get("asked"))
+            try:
+                approval = approvals._for_attempt(attempt, move, position.get("asked"))
+            except Outdated as error:
+                if isinstance(self.machine, Conversation):
+                    raise  # who thinks shall look again
+                self._record_void(move, error)
+                approval = approvals._for_attempt(attempt, move)
         except StewardError as error:
             if isinstance(error.__cause__, COLLISIONS):
                 raise error.__cause__ from None
@@ -261,6 +268,17 @@ class Executor(Thinking):
         position["asked"] = True
         _answer, error = approval._answer()
         return approval, error and Outcome(time.time(), 0.0, error=error)
+
+    def _record_void(self, move, error):
+        """Tell in the trace why people are asked again."""
+        position = self.machine.position
+        position["voided"] = position.get("voided", 0) + 1
+        self._record(
+            kind="human",
+            name=self.env._("The approval is void"),
+            move=Note(f"{move.step}/void", move.iteration, position["voided"]),
+            outcome=Outcome(time.time(), 0.0, error=error),
+        )
 
     def _wait_for_person(self):
         self.machine.position["as_of"] = self.now

@@ -51,6 +51,7 @@ _logger = logging.getLogger(__name__)
 
 TEXT = "steward.run/text"  # the bus's name for: a model is writing
 CONTEXT_TOKENS = 2000  # of what is known about a task
+SOURCES = 200  # of what was known earlier in the conversation that are remembered
 ANSWER = 1000  # tokens that an answer needs at least, for messages to be called fitting
 THINK_AT_MOST = 300  # seconds that one answer may take, repairs and fallbacks included
 LEAST_ANSWER = 250  # tokens that a model must have left to take a conversation over
@@ -122,8 +123,11 @@ class Thinking:
         began, clock = time.time(), monotonic()
         task = self.machine.variables["#task"]
         context, error = {}, None
+        # in a conversation a number means the same in all its runs
+        earlier = self.machine.variables.get("#sources", [])
+        first = 1 + max((source["number"] for source in earlier), default=0)
         try:
-            context = env["steward.context"]._assemble(task, CONTEXT_TOKENS)
+            context = env["steward.context"]._assemble(task, CONTEXT_TOKENS, first)
         except Exception as failure:  # noqa: BLE001 - the run goes on without it
             error = converted(failure)
         saved = env["steward.context"]._saved_tokens(context) if context else None
@@ -150,10 +154,13 @@ class Thinking:
             }
         )
         self.machine.variables["#sources"] = [
-            {name: entry[name] for name in ("number", "title", "url")}
-            for kind in KINDS
-            for entry in context.get(kind, ())
-            if entry["title"]
+            *earlier[-SOURCES:],
+            *(
+                {name: entry[name] for name in ("number", "title", "url")}
+                for kind in KINDS
+                for entry in context.get(kind, ())
+                if entry["title"]
+            ),
         ]
         self.machine.succeed(text)
         self._worked(seconds)

@@ -14,13 +14,20 @@ from typing import Any, TypeVar
 
 import click
 
+from . import approvals as asked
 from . import backups
 from . import skills as skill_files
 from .client import TIMEOUT, Client
-from .errors import Misused, StewardClientError, Unreachable
+from .errors import (
+    MISUSED,
+    REFUSED,
+    UNREACHABLE,
+    Misused,
+    StewardClientError,
+    Unreachable,
+)
 from .runner.commands import runner
 
-REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
 PASSAGE = 200  # characters of a passage that are shown
 SIGNS = {"ok": "+", "degraded": "!", "failed": "x", "unknown": "?"}
 
@@ -203,6 +210,55 @@ _json = click.option("--json", "as_json", is_flag=True, help="For programs.")
 _wait = click.option(
     "--wait", is_flag=True, help="Until it has ended; exit 1 if badly."
 )
+
+
+@cli.command()
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@_json
+@click.pass_obj
+@_told
+def approvals(settings: _Settings, limit: int, as_json: bool) -> None:
+    """List what agents ask people, the oldest first."""
+    waiting = settings.client().call("steward.approval", "pending", limit=limit)
+    if as_json:
+        click.echo(json.dumps(waiting, ensure_ascii=False, indent=2))
+    else:
+        asked.show(waiting)
+
+
+_numbers = click.argument("numbers", metavar="ID...", type=int, nargs=-1, required=True)
+_reason = click.option("--reason", default="", help="Kept in the run's trace.")
+
+
+@cli.command()
+@_numbers
+@_reason
+@click.option("--choice", default="approve", help="Of a question with several answers.")
+@_json
+@click.pass_obj
+@_told
+def approve(
+    settings: _Settings,
+    numbers: tuple[int, ...],
+    reason: str,
+    choice: str,
+    as_json: bool,
+) -> None:
+    """Let agents do what they asked about; their runs go on at once."""
+    asked.decide(settings.client(), numbers, choice, reason, as_json)
+
+
+@cli.command()
+@_numbers
+@_reason
+@_json
+@click.pass_obj
+@_told
+def refuse(
+    settings: _Settings, numbers: tuple[int, ...], reason: str, as_json: bool
+) -> None:
+    """Refuse what agents asked about; they are told the reason."""
+    asked.decide(settings.client(), numbers, "refuse", reason, as_json)
 
 
 @cli.group()

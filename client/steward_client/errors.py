@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+# how the command line ends
+REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
+
 _CODE = re.compile(r"^(STEWARD-[A-Z0-9-]+): (.*)$", re.DOTALL)
 
 

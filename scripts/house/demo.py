@@ -1,5 +1,8 @@
 """``make demo-knowledge``: a small world is harvested, and five questions are asked.
 
+Then those of ``facts.json`` are: what agents are told has to hold the answer as well as
+whole documents do, with a third of the tokens saved at least.
+
 Nothing leaves the machine. The world is in ``demo/knowledge``: the pages of a help
 site, served on loopback, and the files of a repository; the third source is the fresh
 database itself. All of it is done by the addon's own code, and what is printed was
@@ -18,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from house import odoo
+from house import odoo, saving
 from house.console import Problem, step
 from house.databases import Databases
 from house.inside import test_server
@@ -59,6 +62,27 @@ QUESTIONS = (
 def knowledge(settings: Settings, folder: Path = FOLDER) -> int:
     """Harvest the world of a folder and ask; 1 when an answer is missing."""
     log = settings.data / "log" / "demo-knowledge.log"
+    with world(settings, log, folder) as (env, seconds):
+        _tell_documents(env, seconds)
+        missing = _ask(env)
+        known = saving.compare(saving.cases(folder), *saving.ways(env))
+        print(f"  context    {known}", flush=True)
+    bad = odoo.complaints(log.read_text().splitlines()) if log.exists() else []
+    if bad:
+        lines = "\n".join(f"    {line}" for line in bad[:8])
+        raise Problem(f"Odoo complained, see {log}\n{lines}", "", "demo")
+    for question in missing:
+        print(f"  MISSING    {question.query!r} did not lead to {question.title!r}")
+    for lost in known.lost:
+        print(f"  LOST       {lost!r} is answered by whole documents only")
+    return 1 if missing or not known.is_enough() else 0
+
+
+@contextmanager
+def world(
+    settings: Settings, log: Path, folder: Path = FOLDER
+) -> Iterator[tuple[Any, dict[str, float]]]:
+    """A database with the world of a folder; and the seconds of each harvest."""
     log.unlink(missing_ok=True)
     with test_server(settings) as server:
         databases = Databases(settings, server, "test")
@@ -70,16 +94,7 @@ def knowledge(settings: Settings, folder: Path = FOLDER) -> int:
             _repository(folder / "repository") as repository,
         ):
             _prepare(env, repository)
-            seconds = _harvest(env, address, repository)
-            _tell_documents(env, seconds)
-            missing = _ask(env)
-    bad = odoo.complaints(log.read_text().splitlines()) if log.exists() else []
-    if bad:
-        lines = "\n".join(f"    {line}" for line in bad[:8])
-        raise Problem(f"Odoo complained, see {log}\n{lines}", "", "demo")
-    for question in missing:
-        print(f"  MISSING    {question.query!r} did not lead to {question.title!r}")
-    return 1 if missing else 0
+            yield env, _harvest(env, address, repository)
 
 
 @contextmanager

@@ -25,6 +25,15 @@ SLOW = {
     *("budget", "demo_knowledge", "demo_learning", "engine", "knowledge"),
     *("lifecycle", "neutralize", "storages"),
 }
+# what a screen loads: made once, where each tour would make them anew and roll back
+BUNDLES = """
+for name in ("web.assets_web", "web.assets_web_print", "web.assets_unit_tests_setup"):
+    bundle = env["ir.qweb"]._get_asset_bundle(name)
+    bundle.css()
+    bundle.js()
+env["ir.qweb"]._get_asset_bundle("web.assets_unit_tests").js()
+env.cr.commit()
+"""
 EXPORT = """
 from odoo.tools.translate import trans_export
 for name in {names!r}:
@@ -118,6 +127,7 @@ def whole(settings: Settings, thorough: bool = False) -> int:
         env = _env(server)
         with databases.clone(databases.template(addons())) as database:
             conf = _conf(settings, server, database)
+            _shell(databases, conf, database, BUNDLES, "making the screens' bundles")
             kernels = [str(p) for p in sorted(ADDONS.glob("*/kernel"))]
             lanes = {
                 "addons": _addons_command(
@@ -146,7 +156,7 @@ def whole(settings: Settings, thorough: bool = False) -> int:
                 lanes[name] = _pytest(
                     settings,
                     *("-p", "no:odoo", f"--counts={results / name}.json", *chosen),
-                    *("--cov=client", "--cov-report=", "--durations=12"),
+                    *("--cov=client", "--cov-report=", "--durations=30"),
                     *files_outside[number::OUTSIDE],
                 )
             failed = _run_lanes(lanes, env, results)
@@ -252,22 +262,30 @@ def export_pots(databases: Databases, database: str) -> dict[str, str]:
     out = settings.data / f"{database}.terms"
     try:
         out.mkdir()
-        done = subprocess.run(
-            [settings.odoo, "shell", "-c", conf, "-d", database, "--no-http"],
-            input=EXPORT.format(out=str(out), names=product_addons()),
-            env=_env(databases.server),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise Problem(f"exporting the terms: {done.stderr[-800:]}")
+        code = EXPORT.format(out=str(out), names=product_addons())
+        _shell(databases, conf, database, code, "exporting the terms")
         return {
             name: _without_dates(files.read(out / name)) for name in product_addons()
         }
     finally:
         conf.unlink()
         shutil.rmtree(out)
+
+
+def _shell(
+    databases: Databases, conf: Path, database: str, code: str, what: str
+) -> None:
+    """Run a few lines in Odoo's own shell."""
+    done = subprocess.run(
+        [databases.settings.odoo, "shell", "-c", conf, "-d", database, "--no-http"],
+        input=code,
+        env=_env(databases.server),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Problem(f"{what}: {done.stderr[-800:]}")
 
 
 def _without_dates(pot: str) -> str:

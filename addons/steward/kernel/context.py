@@ -88,29 +88,33 @@ def cut(text: str, tokens: int) -> str:
     return f"{kept.rstrip()} …"
 
 
-def assemble(items: Mapping[str, Sequence[Item]], budget: int) -> Context:
+def assemble(
+    items: Mapping[str, Sequence[Item]], budget: int, first: int = 1
+) -> Context:
     """Choose among the items what is worth most within the budget.
 
     Each kind is sure of its share; what one does not need is there for the others.
     The same text is told once.
+
+    :param first: the number of the first item, where others were told before
     """
     chosen: dict[str, list[tuple[Item, str]]] = {kind: [] for kind in KINDS}
     seen: set[str] = set()
-    waiting: list[tuple[str, Item]] = []
+    waiting: list[tuple[str, Item, int, int]] = []
     used = 0
 
-    def take(kind: str, item: Item, limit: int) -> bool:
+    def take(kind: str, item: Item, size: int, head: int, limit: int) -> bool:
         nonlocal used
-        head = tokens_of(_head(1000, item)) + 2
         if not chosen[kind]:
             head += tokens_of(_title(kind)) + 1
-        room = limit - head
-        size = tokens_of(item.text)
-        if size > room and room < LEAST:
-            return False
-        text = cut(item.text, room)
+        text, room = item.text, limit - head
+        if size > room:
+            if room < LEAST:
+                return False
+            text = cut(text, room)
+            size = tokens_of(text)
         chosen[kind].append((item, text))
-        used += head + tokens_of(text)
+        used += head + size
         return True
 
     for kind, share in KINDS.items():
@@ -120,18 +124,22 @@ def assemble(items: Mapping[str, Sequence[Item]], budget: int) -> Context:
             if not key or key in seen:
                 continue
             seen.add(key)
+            size, head = tokens_of(item.text), tokens_of(_head(1000, item)) + 2
             # only whole ones within the share: later there may be room for more
-            whole = tokens_of(item.text) + tokens_of(_head(1000, item)) + 8
-            if used + whole > own or not take(kind, item, own - used):
-                waiting.append((kind, item))
+            if used + size + head + 6 > own or not take(
+                kind, item, size, head, own - used
+            ):
+                waiting.append((kind, item, size, head))
     left = [one for one in waiting if not take(*one, budget - used)]
-    return _written(chosen, len(left))
+    return _written(chosen, len(left), first)
 
 
-def _written(chosen: dict[str, list[tuple[Item, str]]], left_out: int) -> Context:
+def _written(
+    chosen: dict[str, list[tuple[Item, str]]], left_out: int, first: int
+) -> Context:
     told: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     blocks = []
-    number = 0
+    number = first - 1
     for kind, rows in chosen.items():
         if not rows:
             continue

@@ -33,12 +33,14 @@ class StewardContext(models.AbstractModel):
         return {}
 
     @api.model
-    def _assemble(self, task, token_budget):
+    def _assemble(self, task, token_budget, first=1):
         """Tell what is known about a task, within a number of tokens.
 
         A provider that fails is left out, and told of as the reason; the others are
         heard all the same. Never fails for them.
 
+        :param first: the number of the first entry; in a conversation, what was told
+            before keeps its own
         :return: ``{"skills", "guardrails", "passages", "memory": [...], "text",
             "tokens", "left_out", "degraded", "reason"?}``
         """
@@ -64,7 +66,7 @@ class StewardContext(models.AbstractModel):
                 _logger.warning("no %s for a context: %s", kind, failure.sentence)
             else:
                 _logger.debug("%s for a context: %.3f s", kind, monotonic() - began)
-        context = assemble(items, token_budget)
+        context = assemble(items, token_budget, first)
         told = {
             **{kind: context.chosen[kind] for kind in KINDS},
             "text": context.text,

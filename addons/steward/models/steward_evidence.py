@@ -67,11 +67,13 @@ class StewardEvidence(models.Model):
     @api.model
     def _open(self, record, scope):
         """Begin a pack about a record; who may was checked by the caller."""
+        # all times in a pack are UTC, whoever closes it
+        name = record.with_context(tz="UTC").display_name
         # sudo: steward.evidence - written by our code alone
         return self.sudo()._create_own(
             [
                 {
-                    "name": f"{scope}: {record.display_name}",
+                    "name": f"{scope}: {name}",
                     "scope": scope,
                     "res_model": record._name,
                     "res_id": record.id,

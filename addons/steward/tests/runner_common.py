@@ -24,6 +24,7 @@ class FakeRunner:
                 "drill",
                 "prune",
                 "export",
+                "discard",
                 "probe",
             ],
             "roots": [{"path": root, "free_bytes": free, "total_bytes": total}],

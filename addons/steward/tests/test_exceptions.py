@@ -3,6 +3,7 @@ import requests
 
 from odoo.addons.steward import exceptions
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.http import serialize_exception
 from odoo.tests import BaseCase
 from odoo.tools import mute_logger
 
@@ -18,6 +19,14 @@ def ours(kind):
 
 
 class TestErrors(BaseCase):
+    def test_the_web_client_shows_them_as_warnings(self):
+        """By their own name it does not know them: "Oops! Something went wrong"."""
+        told = serialize_exception(exceptions.Invalid("Choose another name."))
+        self.assertEqual(
+            told["context"], {"exception_class": "odoo.exceptions.UserError"}
+        )
+        self.assertEqual(told["arguments"], ("STEWARD-INVALID: Choose another name.",))
+
     def test_codes_are_stable_and_unique(self):
         codes = {kind: kind.code for kind in every_kind()}
         self.assertEqual(len(set(codes.values())), len(codes))

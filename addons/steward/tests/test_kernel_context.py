@@ -48,3 +48,11 @@ class TestContext(BaseCase):
         long = [Item(f"{n} " + "many words here " * 10, str(n)) for n in range(40)]
         context = assemble({"passages": long}, 1000)
         self.assertGreater(context.tokens, 1000 - LEAST * 3)
+
+    def test_numbers_go_on(self):
+        """What was told before in a conversation keeps its numbers."""
+        known = {"passages": [Item("Close the period.", "A"), Item("Lock it.", "B")]}
+        context = assemble(known, 500, first=4)
+        numbers = [entry["number"] for entry in context.chosen["passages"]]
+        self.assertEqual(numbers, [4, 5])
+        self.assertIn("[5] B", context.text)

@@ -250,7 +250,7 @@ class Report:
         self.run = {
             "trace_id": trace,
             "agent": agent,
-            "started_at": _iso(began),
+            "started_at": iso(began),
             "task": task,
         }
         self.steps = []
@@ -270,7 +270,7 @@ class Report:
         return Within(self, kind, name)
 
     def end(self, status, **more):
-        self.run |= {"ended_at": _iso(self.now), "status": status, **more}
+        self.run |= {"ended_at": iso(self.now), "status": status, **more}
         self.week.stories.append((self.began, self.tell))
 
     def tell(self):
@@ -310,10 +310,10 @@ def _step(trace, span, kind, name, began, took):
         "span_id": span.replace(" ", "-"),
         "kind": kind,
         "name": name,
-        "started_at": _iso(began),
+        "started_at": iso(began),
         "duration_ms": took,
     }
 
 
-def _iso(moment):
+def iso(moment):
     return f"{moment.isoformat()}Z"

@@ -148,3 +148,42 @@ def fingerprint(tool: JSON, arguments: JSON) -> str:
     """
     text = json.dumps([tool, arguments], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differing(shown: Iterable[JSON], now: Iterable[JSON]) -> list[str]:
+    """The fields whose value is another than the one that people were shown.
+
+    What a linked record is called does not count, only which one it is.
+
+    >>> def told(before):
+    ...     change = {"field": "phone", "before": before, "after": "112"}
+    ...     return [{"model": "res.partner", "id": 7, "changes": [change]}]
+    >>> differing(told("100"), told("100")), differing(told("100"), told("101"))
+    ([], ['phone'])
+    >>> differing(told({"id": 1, "name": "Ann"}), told({"id": 1, "name": "Eve"}))
+    []
+
+    :param shown: as a preview told it: ``[{"model", "id", "changes": [...]}]``
+    """
+    then, there = _values(shown), _values(now)
+    return sorted(
+        {
+            field
+            for field, record in then.keys() | there.keys()
+            if then.get((field, record), ...) != there.get((field, record), ...)
+        }
+    )
+
+
+def _values(told: Iterable[JSON]) -> dict[tuple[str, JSON], JSON]:
+    return {
+        (change["field"], (part["model"], part["id"])): _nameless(change["before"])
+        for part in told
+        for change in part["changes"]
+    }
+
+
+def _nameless(value: JSON) -> JSON:
+    if isinstance(value, list):
+        return [_nameless(one) for one in value]
+    return value["id"] if isinstance(value, dict) else value

@@ -46,7 +46,8 @@ _SIGNS: Final = [
         "external",
         r"unavailable|overloaded|bad.gateway|name.resolution|\b(?:429|5\d\d)\b",
     ),
-    ("tool", r"STEWARD-INVALID|UserError|ValidationError|unknown.(?:field|tool)"),
+    ("tool", r"STEWARD-(?:INVALID|OUTDATED)|UserError|ValidationError"),
+    ("tool", r"unknown.(?:field|tool)"),
     ("tool", r"invalid.(?:domain|argument|parameter)|missing.\d*.?required|\b404\b"),
 ]
 _RULES: Final = [(category, re.compile(sign, re.I)) for category, sign in _SIGNS]

@@ -37,26 +37,31 @@ class Line(NamedTuple):
     :param place: the number of the answer (``2``), of a call with its own (``2.0``):
         the iteration of the step in the ledger
     :param sources: what an answer refers to
+    :param arguments: of a tool's call
     """
 
     by: str
     text: str
     place: str = ""
     sources: tuple[dict[str, JSON], ...] = ()
+    arguments: Mapping[str, JSON] | None = None
 
 
 def lines(
     messages: Sequence[Message],
     boundary: str,
     sources: Iterable[Mapping[str, JSON]] = (),
+    before: Iterable[Message] = (),
 ) -> list[Line]:
     """What a screen shows of one run's messages.
 
     :param messages: those of this run alone, from its task on
     :param sources: what the model was told to be known, before it began
+    :param before: messages of earlier runs, whose sources it may refer to, too
     """
     found: list[Line] = []
     known: list[Mapping[str, JSON]] = list(sources)
+    known += _found_before(before, boundary)
     asked: dict[str, Mapping[str, JSON]] = {}
     turn = 0
     for message in messages:
@@ -70,7 +75,9 @@ def lines(
                     found.append(Line("agent", content, str(turn), told))
                 for index, call in enumerate(message.get("tool_calls") or ()):
                     asked[call["id"]] = call["arguments"]
-                    found.append(Line("tool", call["name"], f"{turn}.{index}"))
+                    place = f"{turn}.{index}"
+                    line = Line("tool", call["name"], place, (), call["arguments"])
+                    found.append(line)
                 turn += 1
             case "tool":
                 arguments = asked.get(message["tool_call_id"], {})
@@ -80,6 +87,18 @@ def lines(
             case _ if content != CUT_OFF and not _is_data(content, boundary):
                 found.append(Line("person", content))
     return found
+
+
+def _found_before(
+    messages: Iterable[Message], boundary: str
+) -> Iterator[dict[str, JSON]]:
+    asked: dict[str, Mapping[str, JSON]] = {}
+    for message in messages:
+        for call in message.get("tool_calls") or ():
+            asked[call["id"]] = call["arguments"]
+        if message["role"] == "tool":
+            arguments = asked.get(message["tool_call_id"], {})
+            yield from sources_of(unwrapped(message["content"], boundary), arguments)
 
 
 def unwrapped(content: str, boundary: str) -> JSON:

@@ -12,7 +12,9 @@ from . import steward_metric
 from . import steward_failure
 from . import steward_run_ledger
 from . import steward_run_control
+from . import steward_run_demo
 from . import steward_run_execution
+from . import steward_agent_ready
 from . import steward_agent_run
 from . import steward_agent_context
 from . import steward_agent_chat

@@ -156,19 +156,23 @@ class StewardAgent(models.Model):
             )
         # sudo: steward.agent - the right to run is checked at the door
         agent = self.sudo()
-        before, boundary = [], new_boundary()
+        before, sources, boundary = [], [], new_boundary()
         if session:
             earlier = agent._latest_of(str(session))
             if earlier:
                 earlier._check_continuable()
                 self._check_about(earlier)
                 record = record or earlier._about()
-                before = carried(earlier._memory(), boundary)
+                memory = earlier._memory()
+                before = carried(memory, boundary)
+                sources = memory.get("#sources", [])
         about = None if record is None else self._told_about(record)
         system, values = agent._system(input)
         variables = begin(system, text, boundary, about, before)
         variables["#strategy"] = "chat"
         variables["#playbooks"] = {}
+        if sources:
+            variables["#sources"] = sources
         if about:
             variables["#record"] = about
         if playbook := agent.playbook_id:

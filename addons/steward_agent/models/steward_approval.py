@@ -23,7 +23,7 @@ class StewardApproval(models.Model):
         *("run_id", "company_id", "step_key", "iteration", "question", "choices"),
         *("state", "choice", "comment", "decided_by_id", "decided_at", "expires_at"),
         *("kind", "used", "tool_id", "tool_name", "risk", "rule_id", "arguments"),
-        *("fingerprint", "changes", "cost"),
+        *("fingerprint", "changes", "decider_ids"),
     )
 
     run_id = fields.Many2one(
@@ -60,6 +60,13 @@ class StewardApproval(models.Model):
     comment = fields.Text("Reason", readonly=True)
     decided_by_id = fields.Many2one("res.users", "Decided by", readonly=True)
     decided_at = fields.Datetime(readonly=True)
+    decider_ids = fields.Many2many(
+        "res.users",
+        string="Only they decide",
+        readonly=True,
+        help="Named by the rule, or asked by somebody who is. None of them can any"
+        " more: all Reviewers may.",
+    )
     expires_at = fields.Datetime("Expires", readonly=True)
     used = fields.Boolean(readonly=True, help="The run went on with the answer.")
 
@@ -174,6 +181,24 @@ class StewardApproval(models.Model):
             and not user._has_group("steward.group_agent")
         )
 
+    def _is_for(self, user):
+        """Whether nobody else is named to decide this."""
+        self.ensure_one()
+        able = self.decider_ids.filtered(lambda one: self._may_decide(one, self.run_id))
+        return not able or user in able
+
+    def _check_is_mine(self):
+        """Refuse who is not named, where somebody is."""
+        # sudo: steward.approval - whom it names
+        approval = self.sudo()
+        if not approval._is_for(self.env.user):
+            raise Refused(
+                self.env._(
+                    "Only %(names)s may decide this.",
+                    names=", ".join(approval.decider_ids.mapped("name")),
+                )
+            )
+
     def _decide(self, decision, reason):
         self.ensure_one()
         self.check_access("read")
@@ -186,6 +211,7 @@ class StewardApproval(models.Model):
             )
         if approval.run_id.user_id == self.env.user:
             raise Refused(self.env._("Nobody approves what runs in their own name."))
+        self._check_is_mine()
         # whoever comes second must see what the first decided
         if not approval.try_lock_for_update():
             raise Locked(self.env._("Somebody else is deciding this right now."))

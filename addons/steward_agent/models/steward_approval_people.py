@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import Command, api, models
 from odoo.addons.steward.exceptions import Invalid, Refused, StewardError
 
 
@@ -67,6 +67,7 @@ class StewardApproval(models.Model):
         """Ask somebody else instead of who does it; the activity moves."""
         self.ensure_one()
         self.check_access("read")
+        self._check_is_mine()
         # sudo: steward.approval - the right to decide is checked by who calls
         approval = self.sudo()
         if not approval._is_open():
@@ -80,6 +81,8 @@ class StewardApproval(models.Model):
                     company=approval.company_id.name,
                 )
             )
+        if approval.decider_ids:
+            approval._write_own({"decider_ids": [Command.link(user.id)]})
         asked = approval.activity_ids
         mine = asked.filtered(lambda activity: activity.user_id == self.env.user)
         (mine or asked).filtered(lambda activity: activity.user_id != user).unlink()

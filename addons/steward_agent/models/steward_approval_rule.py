@@ -66,11 +66,19 @@ class StewardApprovalRule(models.Model):
     threshold = fields.Float("Above", tracking=True)
     user_ids = fields.Many2many(
         "res.users",
-        string="Whom to ask",
+        string="Only these decide",
         domain=lambda self: [
             ("all_group_ids", "in", self.env.ref("steward.group_reviewer").ids)
         ],
-        help="Nobody named: Steward's contact, or else all Reviewers.",
+        help="They are asked, and nobody else decides. Nobody named: Steward's contact"
+        " is asked, or else all Reviewers are, and any Reviewer decides.",
+    )
+    group_id = fields.Many2one(
+        "res.groups",
+        "Only members of",
+        ondelete="restrict",
+        tracking=True,
+        help="Of them, the Reviewers are asked, and nobody else decides.",
     )
     expires_hours = fields.Integer(
         "Expires after (hours)",
@@ -116,6 +124,21 @@ class StewardApprovalRule(models.Model):
                         " values.amount_total."
                     )
                 )
+
+    @api.constrains("user_ids", "group_id")
+    def _check_deciders(self):
+        reviewer = self.env.ref("steward.group_reviewer")
+        for rule in self.filtered(lambda rule: rule.user_ids or rule.group_id):
+            if not any(reviewer in user.all_group_ids for user in rule._named()):
+                raise ValidationError(
+                    self.env._("None of those who are named to decide is a Reviewer.")
+                )
+
+    def _named(self):
+        """The users whom the rule names to decide."""
+        # sudo: steward.approval.rule - the users it names, and who is in its group
+        rule = self.sudo()
+        return rule.user_ids | rule.group_id.all_user_ids
 
     @api.constrains("agent_id", "tool_id", "company_id")
     def _check_companies(self):

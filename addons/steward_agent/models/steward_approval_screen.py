@@ -6,6 +6,7 @@ from odoo.tools import format_date, format_datetime, html2plaintext
 
 MASK = "•••"
 MAX_WORDS = 2000  # characters of one value
+MAX_RECORDS = 50  # that are told of
 
 
 class StewardApproval(models.Model):
@@ -34,13 +35,15 @@ class StewardApproval(models.Model):
         for approval in self:
             approval.asked_ids = approval.activity_ids.user_id
 
-    @api.depends("state", "run_id.user_id")
+    @api.depends("state", "run_id.user_id", "decider_ids")
     @api.depends_context("uid")
     def _compute_can_decide(self):
         user = self.env.user
         for approval in self:
-            approval.can_decide = approval.state == "pending" and self._may_decide(
-                user, approval.run_id
+            approval.can_decide = (
+                approval.state == "pending"
+                and self._may_decide(user, approval.run_id)
+                and approval._is_for(user)
             )
 
     @api.depends("changes", "arguments")
@@ -49,13 +52,18 @@ class StewardApproval(models.Model):
         for approval in self:
             told = approval.kind == "tool" and approval._told()
             approval.what_changes = told and self.env["ir.qweb"]._render(
-                "steward_agent.approval_changes", {"told": told}
+                "steward_agent.approval_changes",
+                {"told": told, "more": approval._untold()},
             )
 
     def _as_json(self):
         values = super()._as_json()
         if self.kind == "tool":
             values |= {"tool": self.tool_name, "risk": self.risk, "what": self._told()}
+        if self.decider_ids:
+            values["deciders"] = self.decider_ids.mapped("login")
+        if self.run_cost:
+            values["cost"] = self.run_cost
         return values
 
     # -- what changes, for who looks at it ----------------------------------------
@@ -72,12 +80,16 @@ class StewardApproval(models.Model):
         if not kept.changes:
             return [self._told_arguments(kept.tool_id, kept.arguments or {})]
         ids_of = {}
-        for part in kept.changes:
+        changes = kept.changes[:MAX_RECORDS]
+        for part in changes:
             ids_of.setdefault(part["model"], []).append(part["id"])
         readable = {name: self._readable(name, ids) for name, ids in ids_of.items()}
-        return [
-            self._told_record(part, readable[part["model"]]) for part in kept.changes
-        ]
+        return [self._told_record(part, readable[part["model"]]) for part in changes]
+
+    def _untold(self):
+        """Of how many more records nothing is told."""
+        # sudo: steward.approval - a number
+        return max(0, len(self.sudo().changes or ()) - MAX_RECORDS)
 
     def _told_record(self, part, readable):
         """One record, and what would change in it, field by field."""

@@ -1,12 +1,10 @@
-from odoo import api, fields, models
-from odoo.addons.steward_llm.fields import Amount
+from odoo import Command, api, fields, models
 from odoo.fields import Domain
 
-from ..kernel.approval import fingerprint
-from .steward_approval import YES_OR_NO, _in
+from ..exceptions import Outdated
+from ..kernel.approval import differing, fingerprint
+from .steward_approval import MAX_PEOPLE, YES_OR_NO, _in
 from .steward_tool import RISKS
-
-MAX_RECORDS = 50  # of which an approval tells what would change
 
 
 class StewardApproval(models.Model):
@@ -26,7 +24,6 @@ class StewardApproval(models.Model):
     fingerprint = fields.Char(
         readonly=True, help="Of the tool and its arguments: what is approved."
     )
-    cost = Amount("Expected cost (USD)", readonly=True)
 
     _approved_once = models.Index("(agent_id, tool_id) WHERE state = 'approved'")
 
@@ -39,11 +36,13 @@ class StewardApproval(models.Model):
         :param attempt: an `Attempt`, of the `Act` that ``move`` is
         :param asked: whether this run has asked anything before
         :return: an approval in whatever state; it may be made by this very call
+        :raises Outdated: when what it would change is not what was approved any more
         :raises StewardError: why it cannot be done anyway
         """
         if asked:
             approval = self._of_step(attempt.run, move.step, move.iteration)
             if approval._holds_for(move.arguments, attempt.tool):
+                approval._check_as_shown(attempt)
                 return approval
             approval._settle("void")
             if refused := self._refused_before(attempt):
@@ -55,17 +54,16 @@ class StewardApproval(models.Model):
         return self._ask_for(attempt.run, move, attempt.tool, rule, move.arguments)
 
     @api.model
-    def _ask_for(self, run, move, tool, rule, arguments, cost=None):
+    def _ask_for(self, run, move, tool, rule, arguments):
         """Ask people whether a tool may be called so.
 
-        :param cost: US dollars that the call is expected to take, if anybody knows
         :raises StewardError: what the call itself would raise
         """
-        changes = tool.with_env(self._env_of(run))._preview(arguments)
+        deciders = rule._deciders(run)
         return self._open(
             run,
             move,
-            rule._people(run),
+            deciders[:MAX_PEOPLE] or self._people_for(run, ""),
             kind="tool",
             question=self._question_for(run, tool, arguments),
             choices=YES_OR_NO,
@@ -75,8 +73,8 @@ class StewardApproval(models.Model):
             rule_id=rule.id,
             arguments=arguments,
             fingerprint=fingerprint(tool._meaning(), arguments),
-            changes=changes and changes[:MAX_RECORDS],
-            cost=cost,
+            changes=tool.with_env(self._env_of(run))._preview(arguments),
+            decider_ids=[Command.set(deciders.ids)],
             expires_at=rule.expires_hours and _in(hours=rule.expires_hours),
         )
 
@@ -89,6 +87,26 @@ class StewardApproval(models.Model):
         return bool(self and tool) and self.fingerprint == fingerprint(
             tool._meaning(), arguments
         )
+
+    def _check_as_shown(self, attempt):
+        """Let nothing be done that people agreed to while it looked different.
+
+        :raises Outdated: which makes this approval void
+        """
+        if self.state != "approved" or self.changes is False:
+            return
+        now = attempt.tool.with_env(self._env_of(attempt.run))._preview(
+            attempt.arguments
+        )
+        if fields_ := differing(self.changes, now or ()):
+            self._settle("void")
+            raise Outdated(
+                self.env._(
+                    "Somebody changed %(fields)s after people were asked, so nothing"
+                    " was done. Look at it again; people are asked again.",
+                    fields=", ".join(fields_),
+                )
+            )
 
     @api.model
     def _refused_before(self, attempt):
@@ -134,11 +152,7 @@ class StewardApproval(models.Model):
 class StewardApprovalRule(models.Model):
     _inherit = "steward.approval.rule"
 
-    def _people(self, run):
-        """Whom this rule asks about a run: who is named, or who may decide at all."""
+    def _deciders(self, run):
+        """Who alone decides about a run by this rule; empty: all who may at all."""
         approvals = self.env["steward.approval"]
-        # sudo: steward.approval.rule - the users it names
-        named = self.sudo().user_ids.filtered(
-            lambda user: approvals._may_decide(user, run)
-        )
-        return named or approvals._people_for(run, "")
+        return self._named().filtered(lambda user: approvals._may_decide(user, run))

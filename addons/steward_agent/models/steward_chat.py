@@ -104,8 +104,9 @@ class StewardRun(models.Model):
 
         :param trace_id: which run
         :return: ``{"run": {...}, "lines": [{"by": "person" | "agent" | "tool", "text",
-            "place", ...}], "asked": [approvals that stand at no line], "before": [trace
-            ids of earlier runs of the conversation], "next"?: of the one after it}``
+            "place", "changed"?: {"model", "ids"}, ...}], "asked": [approvals that stand
+            at no line], "before": [trace ids of earlier runs of the conversation],
+            "next"?: of the one after it}``
         """
         run = self._find_own(trace_id).with_env(self.env)
         run.check_access("read")
@@ -198,16 +199,22 @@ class StewardRun(models.Model):
     def _lines_to_tell(self):
         # sudo: steward.run - what was said, to who may hear it
         memory = self.sudo()._memory() if self._may_hear() else {}
-        mine = messages_of(memory)[memory.get("#carried", 0) :]
+        said, own = messages_of(memory), memory.get("#carried", 0)
+        before, mine = said[:own], said[own:]
         if not mine:
             return self._kept_lines()
         steps = self._calls_by_place()
         told = []
         sources = memory.get("#sources", ())
-        for line in lines(mine, memory.get("#boundary", ""), sources):
+        writing = self._writing_tools()
+        for line in lines(mine, memory.get("#boundary", ""), sources, before):
             row = {**line._asdict(), "text": REDACTOR.redact(line.text)}
+            arguments = row.pop("arguments")
             if line.by == "tool":
                 row |= steps.pop(("call", line.place), {})
+                tool = row.get("status") == "ok" and writing.get(line.text)
+                if tool and (changed := _changed(tool, arguments)):
+                    row["changed"] = changed
             told.append(row)
         # a playbook that stood in for the model called these, and said what is last
         others = [{"by": "tool", "place": "", **step} for step in steps.values()]
@@ -217,6 +224,12 @@ class StewardRun(models.Model):
             for line in _unheard(memory)
         ]
         return told[:last] + others + told[last:] + unheard
+
+    def _writing_tools(self):
+        """The tools of its agent that change something, by name."""
+        # sudo: steward.run - its agent, which who reads the run may not see
+        tools = self.sudo().agent_id._allowed_tools()
+        return {tool.name: tool for tool in tools if tool.risk != "read"}
 
     def _kept_lines(self):
         """What the ledger has of a conversation that was forgotten."""
@@ -293,6 +306,14 @@ class StewardRun(models.Model):
         before = runs.filtered(lambda run: run.id < self.id)
         after = (runs - before - self)[:1]
         return before[-MOST_RUNS:].mapped("trace_id"), after.trace_id
+
+
+def _changed(tool, arguments):
+    """Which records a call has changed: ``{"model", "ids"}``, or None."""
+    if tool._only_previews(arguments):
+        return None
+    model, ids = tool._target(arguments)
+    return {"model": model, "ids": ids} if model and ids else None
 
 
 def _unheard(memory):

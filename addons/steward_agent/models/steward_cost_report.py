@@ -43,14 +43,20 @@ class StewardCostReport(models.Model):
     unpriced = fields.Integer("Steps without a known price", readonly=True)
     tokens = fields.Integer(readonly=True)
     tokens_cached = fields.Integer("Cached tokens", readonly=True)
-    cost = fields.Float("Cost (USD)", digits=(18, 6), readonly=True)
+    cost = fields.Float(
+        "Cost (USD)",
+        digits=(18, 6),
+        readonly=True,
+        help="Empty where no price is known: see the steps without one.",
+    )
     cost_per_completed = fields.Float(
         "Cost per completed run (USD)",
         digits=(18, 6),
         readonly=True,
         aggregator="avg",
         help="All that was spent, what came to nothing included, by the runs that were"
-        " completed and that nobody rejected. Empty where there are none.",
+        " completed and that nobody rejected. Empty where there are none, or where no"
+        " price is known.",
     )
     cost_per_approved = fields.Float(
         "Cost per approved run (USD)",
@@ -76,7 +82,8 @@ class StewardCostReport(models.Model):
                    COALESCE(unpriced_count, 0) AS unpriced,
                    COALESCE(tokens_in, 0) + COALESCE(tokens_out, 0) AS tokens,
                    COALESCE(tokens_cached, 0) AS tokens_cached,
-                   COALESCE(cost, 0) AS cost,
+                   CASE WHEN COALESCE(cost, 0) > 0 OR COALESCE(unpriced_count, 0) = 0
+                        THEN COALESCE(cost, 0) END AS cost,
                    CASE WHEN state = 'completed' AND verdict IS DISTINCT FROM 'rejected'
                         THEN cost END AS cost_per_completed,
                    CASE WHEN verdict = 'approved' THEN cost END AS cost_per_approved
@@ -96,4 +103,10 @@ class StewardCostReport(models.Model):
             return super()._read_group_select(aggregate_spec, query)
         cost = self._field_to_sql(self._table, "cost", query)
         count = self._field_to_sql(self._table, of, query)
-        return SQL("SUM(%s) / NULLIF(SUM(%s), 0)", cost, count)
+        # what nobody knows the price of, was not free
+        return SQL(
+            "SUM(%(cost)s) / NULLIF(SUM(%(count)s) FILTER (WHERE %(cost)s IS NOT NULL),"
+            " 0)",
+            cost=cost,
+            count=count,
+        )

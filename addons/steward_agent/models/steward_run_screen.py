@@ -5,7 +5,6 @@ from odoo import api, fields, models
 from odoo.addons.steward.exceptions import Invalid
 from odoo.tools import SQL, format_datetime
 
-from ..demo.week import Week
 from ..kernel.control import ENDED
 
 CHANGED = "steward.run"  # the bus's name for: this run has something new
@@ -238,11 +237,6 @@ class StewardRun(models.Model):
         if not self.has_access("read"):
             return []
         return [(run, CHANGED) for run in self.search([("id", "in", ids)])]
-
-    @api.model
-    def _tell_demo_week(self):
-        """For demonstration databases."""
-        Week(self.env).tell()
 
     # -- buttons -------------------------------------------------------------------
 

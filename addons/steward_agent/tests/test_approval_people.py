@@ -180,11 +180,18 @@ class TestApprovalPeople(ApprovalCase):
         self.assertEqual((told["tool"], told["risk"]), ("write_records", "write"))
         self.assertEqual(told["what"], self.told(approval))
 
-    def test_costs_that_are_known(self):
+    def test_what_the_run_has_cost(self):
+        approval = self.asked_to_change().with_user(self.reviewer)
+        self.assertNotIn("cost", approval._as_json())
+        approval.sudo().run_id._write_own({"cost": 0.25})
+        self.assertEqual(approval.run_cost, 0.25)
+        self.assertEqual(approval._as_json()["cost"], 0.25)
+
+    def test_more_records_than_are_told(self):
         approval = self.asked_to_change()
-        self.assertIs(approval.cost, False)
-        approval._write_own({"cost": 0.25})
-        self.assertEqual(approval.cost, 0.25)
+        approval._write_own({"changes": approval.changes * 53})
+        self.assertEqual(len(self.told(approval)), 50)
+        self.assertIn("3 more", approval.with_user(self.reviewer).what_changes)
 
     # -- how they hear of it ------------------------------------------------------
 

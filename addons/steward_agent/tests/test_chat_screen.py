@@ -68,6 +68,54 @@ class TestTranscript(ChatCase):
         [source] = answer["sources"]
         self.assertEqual((source["model"], source["id"]), ("res.partner", azure.id))
 
+    def test_records_that_were_changed(self):
+        """Screens show them anew; to read, to try and to fail changes nothing."""
+        azure = self.partners.create({"name": "Azure X"})
+        about = {"model": "res.partner", "record_ids": azure.ids}
+        write = {**about, "values": {"city": "Bergen"}}
+        self.answers(
+            says(
+                "",
+                ("read_records", about),
+                ("write_records", {**write, "preview": True}),
+                ("write_records", write),
+                ("write_records", {**write, "values": {"no_such": 1}}),
+                MAKE,
+            )
+        )
+        told = self.told(self.ask(self.chat_agent()))["lines"]
+        changed = [line.get("changed") for line in told if line["by"] == "tool"]
+        wanted = {"model": "res.partner", "ids": azure.ids}
+        self.assertEqual(changed, [None, None, wanted, None, None])
+
+    def knows(self, *items):
+        providers = {"passages": lambda task, budget: items}
+        context = type(self.env["steward.context"])
+        return patch.object(context, "_get_providers", lambda _self: providers)
+
+    def test_what_is_known_from_earlier_turns(self):
+        """A number means the same all through a conversation."""
+        self.answers(says("By a credit note [1]."), says("See [1] and [2]."))
+        agent = self.chat_agent(context_share="100")
+        with self.knows(Item("Press Credit Note.", "Refunds", "/odoo/refunds")):
+            first = self.ask(agent)
+        with self.knows(Item("Put it back.", "Returns", "/odoo/returns")):
+            second = self.say(first, "And the goods?")
+        known = self.asked[1]["messages"][-2]["content"]
+        self.assertIn("[2] Returns", known)
+        answer = self.told(second)["lines"][-1]
+        self.assertEqual(
+            [(one["number"], one["title"]) for one in answer["sources"]],
+            [(1, "Refunds"), (2, "Returns")],
+        )
+
+    def test_records_found_in_earlier_turns(self):
+        azure = self.partners.create({"name": "Azure X"})
+        self.answers(says("", FIND), says("It is one."), says("It is Azure X."))
+        second = self.say(self.ask(self.chat_agent()), "Which?")
+        [source] = self.told(second)["lines"][-1]["sources"]
+        self.assertEqual((source["model"], source["id"]), ("res.partner", azure.id))
+
     def test_passages_an_answer_cites(self):
         item = Item("Press Credit Note.", "Refunds", "/odoo/refunds")
         context = type(self.env["steward.context"])

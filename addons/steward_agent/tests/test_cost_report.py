@@ -45,6 +45,19 @@ class TestCostReport(ChatCase):
         self.assertFalse(told[0], "no run was completed: it has no cost")
         self.assertEqual(told[1], 1)
 
+    def test_what_nobody_knows_the_price_of(self):
+        """It was not free: neither a cost of zero, nor a cheap outcome."""
+        self.bad._write_own({"cost": 0.0, "unpriced_count": 2, "verdict": False})
+        self.env.flush_all()
+        [told] = self.report._read_group(
+            [("run_id", "=", self.bad.id)],
+            [],
+            ["cost:sum", "cost_per_completed:avg", "unpriced:sum"],
+        )
+        self.assertEqual(told, (False, False, 2))
+        [(cost, each)] = self.told("cost:sum", "cost_per_completed:avg")
+        self.assertEqual((cost, each), (4.0, 4.0))  # by one run, not by two
+
     def test_by_everything(self):
         for by in (
             "agent_name",

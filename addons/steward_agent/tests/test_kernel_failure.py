@@ -29,6 +29,7 @@ class TestFailure(BaseCase):
             ("external", "InternalServerError", "503 Service Unavailable"),
             ("tool", "odoo.exceptions.UserError", "Nothing to invoice"),
             ("tool", "STEWARD-INVALID", "Unknown field 'amout'"),
+            ("tool", "STEWARD-OUTDATED", "Approved was something else."),
             ("bug", "KeyError", "'partner'"),
             ("bug", None, None),
         ):

@@ -1,20 +1,10 @@
-from collections import namedtuple
-from decimal import Decimal
-from unittest.mock import patch
-
 from odoo.addons.steward.exceptions import Invalid, Refused
-from odoo.addons.steward_llm.exceptions import BudgetExhausted
-from odoo.addons.steward_llm.kernel.pricing import Cost
-from odoo.addons.steward_llm.kernel.usage import Usage
+from odoo.addons.steward_llm.tests.common import ModelKit
+from odoo.addons.steward_llm.tests.openai_server import CHAT
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, HttpCase, new_test_user, tagged
 
 from .common import AgentCase
-
-Answer = namedtuple("Answer", "text tool_calls finish usage model")
-Chatted = namedtuple(
-    "Chatted", "answer value model cost cached seconds repairs tried", defaults=[False]
-)
 
 
 class PromptCase(AgentCase):
@@ -236,42 +226,17 @@ class TestPrompt(PromptCase):
 
 
 @tagged("post_install", "-at_install")
-class TestPlayground(PromptCase):
-    """Two sides on one input, against the interface of `steward.model._chat`."""
+class TestPlayground(ModelKit, PromptCase):
+    """Two sides on one input, asked of a provider's server."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        provider = cls.env["steward.provider"].create({"name": "P", "code": "p"})
-        cls.small, cls.large = cls.env["steward.model"].create(
-            [
-                {"name": name, "provider_id": provider.id, "can_chat": True}
-                for name in ("small", "large")
-            ]
+        # a model that its provider does not offer any longer
+        cls.gone = cls.chat.copy({"name": "gone"})
+        cls.env["steward.price"].create(
+            {"model_name": "gpt-test", "rate_input": 100.0, "rate_output": 1000.0}
         )
-
-    def setUp(self):
-        super().setUp()
-        self.calls = []
-        case = self
-
-        def _chat(model, messages, max_tokens=None, subject=None, seconds=None):
-            case.calls.append((model, messages, max_tokens, subject, seconds))
-            if model == case.large:
-                raise BudgetExhausted("No money is left.")
-            return Chatted(
-                answer=Answer("Hello", (), "stop", Usage(12, 3), model.name),
-                value=None,
-                model=model,
-                cost=Cost(Decimal("0.0012"), "computed"),
-                cached=False,
-                seconds=0.5,
-                repairs=0,
-                tried=[],
-            )
-
-        chat = patch.object(type(self.small), "_chat", _chat, create=True)
-        self.enterContext(chat)
 
     def playground(self, user=None, **values):
         versions = self.versions("Two for {{ customer }}")
@@ -283,8 +248,8 @@ class TestPlayground(PromptCase):
                 "prompt_id": self.prompt.id,
                 "left_version_id": versions[0].id,
                 "right_version_id": versions[1].id,
-                "left_model_id": self.small.id,
-                "right_model_id": self.small.id,
+                "left_model_id": self.chat.id,
+                "right_model_id": self.chat.id,
                 "values": "customer: Ann",
                 "input": "Hi",
                 **values,
@@ -292,33 +257,52 @@ class TestPlayground(PromptCase):
         )
 
     def test_side_by_side(self):
-        wizard = self.playground()
+        used = {"prompt_tokens": 12, "completion_tokens": 3}
+        self.server.reply("Hello", usage=used)
+        self.server.reply("Good day", usage=used)
+        wizard = self.playground(max_tokens=70)
         wizard.action_try()
-        told = [messages[0]["content"] for _model, messages, *_ in self.calls]
+        asked = self.server.asked(CHAT)
+        told = [one["messages"][0]["content"] for one in asked]
         self.assertEqual(told, ["Answer Ann kindly.", "Two for Ann"])
-        _model, messages, most, subject, seconds = self.calls[0]
-        self.assertEqual(messages[1], {"role": "user", "content": "Hi"})
-        self.assertEqual(subject["prompt_version"], "answers@1")
-        self.assertTrue(most and seconds)
-        self.assertEqual(wizard.left_answer, "Hello")
+        self.assertEqual(asked[0]["messages"][1], {"role": "user", "content": "Hi"})
+        self.assertEqual((asked[0]["model"], asked[0]["max_tokens"]), ("gpt-test", 70))
+        self.assertEqual(
+            (wizard.left_answer, wizard.right_answer), ("Hello", "Good day")
+        )
         self.assertEqual(wizard.right_told, "Two for Ann")
-        self.assertEqual(wizard.left_cost, 0.0012)
+        self.assertAlmostEqual(wizard.left_cost, 12 * 100e-6 + 3 * 1000e-6)
         self.assertEqual(wizard.left_used, "12 in, 3 out")
-        self.assertEqual(wizard.left_seconds, 0.5)
+        self.assertGreater(wizard.left_seconds, 0)
+
+    def test_what_it_cost_is_kept(self):
+        self.playground().action_try()
+        usage = self.env["steward.usage"].search([("model_name", "=", "gpt-test")])
+        versions = usage.mapped("prompt_version")
+        self.assertCountEqual(versions, ["answers@1", "answers@2"])
 
     def test_one_side_that_fails_stops_no_other(self):
-        wizard = self.playground(left_model_id=self.large.id)
+        self.server.reply("Hello")
+        wizard = self.playground(left_model_id=self.gone.id)
         wizard.action_try()
-        self.assertEqual(wizard.left_problem, "No money is left.")
+        self.assertIn("gone does not exist", wizard.left_problem)
         self.assertFalse(wizard.left_answer)
         self.assertIs(wizard.left_cost, False)
         self.assertEqual(wizard.right_answer, "Hello")
+
+    def test_a_second_try_forgets_the_first(self):
+        wizard = self.playground()
+        wizard.action_try()
+        wizard.left_model_id = self.gone
+        wizard.action_try()
+        self.assertFalse(wizard.left_answer or wizard.left_used)
+        self.assertTrue(wizard.right_answer)
 
     def test_what_is_missing(self):
         wizard = self.playground(values="customer:")
         wizard.action_try()
         self.assertIn("'customer' is missing", wizard.left_problem)
-        self.assertFalse(self.calls)
+        self.assertFalse(self.server.asked(CHAT))
         wizard = self.playground(right_model_id=False)
         wizard.action_try()
         self.assertIn("Choose", wizard.right_problem)

@@ -3,6 +3,7 @@ from unittest.mock import patch
 
 from odoo import Command, api
 from odoo.addons.steward.exceptions import BadAnswer, Invalid, Refused
+from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
 
 from .chat_common import ChatCase, says
@@ -40,6 +41,58 @@ class TestReadyAgents(ChatCase):
         user = self.env.ref("steward_agent.user_assistant")
         self.assertTrue(user._has_group("steward.group_agent"))
         self.assertFalse(user._has_group("steward.group_operator"))
+
+    # -- other companies ---------------------------------------------------------------
+
+    def test_another_company(self):
+        """They work there with what is there, and ask by the same rules."""
+        other = self.env["res.company"].create({"name": "Other"})
+        admin = new_test_user(
+            self.env,
+            "boss",
+            "steward.group_administrator",
+            company_id=other.id,
+            company_ids=[Command.set(other.ids)],
+        )
+        agents = self.env["steward.agent"].with_user(admin)
+        self.assertFalse(agents.search([]))
+        codes = [agent.code for agent in self.ready.values()]
+        self.assertEqual(agents.add_ready_made(), {"added": codes})
+        self.assertEqual(agents.add_ready_made(), {"added": []})
+        made = agents.search([])
+        self.assertEqual(made.company_id, other)
+        self.assertCountEqual(made.mapped("code"), codes)
+        tidier = made.filtered(lambda agent: agent.code == "partner-tidier")
+        rule = self.env["steward.approval.rule"].search([("agent_id", "=", tidier.id)])
+        self.assertEqual((rule.when, rule.company_id), ("always", other))
+        theirs, ours = self.partners.create(
+            [
+                {"name": "Theirs X", "company_id": other.id},
+                {"name": "Ours X", "company_id": self.env.company.id},
+            ]
+        )
+        asked = {"model": "res.partner", "domain": [["name", "like", "% X"]]}
+        self.answers(says("", ("count_records", asked)))
+        guide = made.filtered(lambda agent: agent.code == "guide")
+        run = guide.sudo()._start("How many?")
+        self.work(run)
+        self.assertEqual((run.state, run.company_id), ("completed", other))
+        self.assertIn('"count": 1', self.asked[1]["messages"][-1]["content"])
+        self.assertTrue(theirs and ours)
+
+    def test_who_adds_them(self):
+        for user in (self.viewer, self.operator, self.reviewer, self.robot):
+            with self.subTest(user=user.login), self.assertRaises(AccessError):
+                self.env["steward.agent"].with_user(user).add_ready_made()
+
+    def test_adding_them_on_the_screen(self):
+        action = (
+            self.env["steward.agent"].with_user(self.admin()).action_add_ready_made()
+        )
+        self.assertEqual(action["res_model"], "steward.agent")
+
+    def admin(self):
+        return new_test_user(self.env, "boss", "steward.group_administrator")
 
     # -- answers with citations --------------------------------------------------------
 

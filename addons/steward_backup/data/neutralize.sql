@@ -28,6 +28,7 @@ UPDATE steward_backup
        is_there = false,
        is_good = false,
        export_path = NULL,
+       exported_at = NULL,
        encryption_key = NULL,
        key_id = NULL;
 UPDATE steward_backup SET state = 'cancelled' WHERE state IN ('queued', 'running');

@@ -128,6 +128,7 @@ VERBS: dict[str, Schema] = {
     "export": _object(
         {"storage": STORAGE, "path": _path, "to": _path}, {"encryption": DECRYPTION}
     ),
+    "discard": _object({"path": _path}, {}),
     "probe": _object({"storage": STORAGE}, {}),
 }
 

@@ -28,6 +28,8 @@ STATES = [
     (work.CANCELLED, "Cancelled"),
     (work.LOST, "Lost"),
 ]
+EXPORT_DAYS = 7  # that an export stays, where no plan says otherwise
+DISCARD_AGAIN = timedelta(days=1)  # until one that could not go is tried again
 TIMELINE_DAYS = 30
 TIMELINE_MOST = 2000  # marks
 
@@ -47,6 +49,7 @@ class StewardBackup(models.Model):
         *("odoo_version", "pg_version", "modules_count", "key_id", "is_encrypted"),
         *("added_bytes", "encryption_key"),
         *("error", "pruned_at", "user_id", "verify_error", "export_path"),
+        "exported_at",
     )
 
     plan_id = fields.Many2one(
@@ -122,6 +125,12 @@ class StewardBackup(models.Model):
         groups="steward.group_operator",
         help="On the runner's machine. Odoo's own database manager restores it.",
     )
+    exported_at = fields.Datetime("Exported", readonly=True, copy=False)
+    export_until = fields.Datetime(
+        "Export stays until",
+        compute="_compute_export_until",
+        help="The plan says how many days an export stays.",
+    )
     manifest_sha256 = fields.Char("Manifest (SHA-256)", readonly=True)
     bytes = fields.Float("Size", readonly=True, aggregator="sum")
     added_bytes = fields.Float(
@@ -161,6 +170,7 @@ class StewardBackup(models.Model):
     )
 
     _path = models.UniqueIndex("(storage_id, path) WHERE pruned_at IS NULL")
+    _exported = models.Index("(exported_at) WHERE export_path IS NOT NULL")
     _series = models.Index("(plan_id, storage_id, database, moment DESC)")
 
     # -- computes --------------------------------------------------
@@ -212,6 +222,13 @@ class StewardBackup(models.Model):
             return self.env._("%(number)s hours", number=round(seconds / 3600))
         return self.env._("%(number)s days", number=round(seconds / 86400))
 
+    @api.depends("exported_at", "plan_id.export_days")
+    def _compute_export_until(self):
+        for backup in self:
+            days = backup.plan_id.export_days if backup.plan_id else EXPORT_DAYS
+            known = backup.exported_at and days
+            backup.export_until = known and backup.exported_at + timedelta(days=days)
+
     @api.depends("findings")
     def _compute_findings_text(self):
         for backup in self:
@@ -230,6 +247,13 @@ class StewardBackup(models.Model):
                 self.env._(
                     "A backup that is in its storage stays in the list. Let its plan"
                     " remove it."
+                )
+            )
+        if self.filtered("exported_at"):
+            raise Refused(
+                self.env._(
+                    "A backup whose export is there stays in the list. Remove the"
+                    " export first."
                 )
             )
 
@@ -427,7 +451,12 @@ class StewardBackup(models.Model):
     def _export_done(self, operation, result):
         if operation.state != work.DONE or not result.get("path"):
             return self._tell_attempt(operation)
-        self._write_own({"export_path": result["path"]})
+        self._write_own(
+            {
+                "export_path": result["path"],
+                "exported_at": _whole(operation.ended_at) or fields.Datetime.now(),
+            }
+        )
         self.message_post(
             body=self.env._(
                 "Exported as a zip that Odoo's database manager restores (%(size)s). It"
@@ -436,6 +465,49 @@ class StewardBackup(models.Model):
             )
         )
         return None
+
+    @api.model
+    def _find_exported(self, operation):
+        """The backup of an export that was made, or removed, after this state."""
+        told = operation.arguments or {}
+        if operation.verb == "discard":
+            return self.search([("export_path", "=", told["path"])], limit=1)
+        storage = self.env["steward.storage"]._find_prepared(told.get("storage"))
+        here = [("storage_id", "in", storage.ids), ("path", "=", told["path"])]
+        return self.search(here, limit=1)
+
+    def _discard(self):
+        """Have the runner remove the export."""
+        self.ensure_one()
+        # sudo: steward.backup - where it is, for the runner
+        self._start_operation("discard", {"path": self.sudo().export_path})
+
+    def _discard_done(self, operation, result):
+        if operation.state == work.DONE and result.get("removed"):
+            self._write_own({"export_path": False, "exported_at": False})
+            self.message_post(body=self.env._("The export was removed."))
+        else:
+            why = result.get("sentence") or operation.error or operation.state
+            self.message_post(
+                body=self.env._("The export was not removed: %(why)s", why=why)
+            )
+
+    @api.model
+    def _discard_old_exports(self):
+        """Have exports removed that are older than their plans want."""
+        if "discard" not in self.env["steward.storage"]._runner_verbs():
+            return
+        now = fields.Datetime.now()
+        exported = self.search(
+            [("export_path", "!=", False), ("exported_at", "!=", False)]
+        )
+        for backup in exported.filtered(
+            lambda b: b.export_until and b.export_until <= now and not b.is_working
+        ):
+            last = backup.operation_id
+            tried = last.verb == "discard" and (last.ended_at or now)
+            if not tried or tried < now - DISCARD_AGAIN:
+                backup._discard()
 
     def _tell_attempt(self, operation):
         """What was tried with it, where people discuss it."""
@@ -554,6 +626,9 @@ class StewardBackup(models.Model):
                     "%(backup)s is not in its storage.", backup=self.display_name
                 )
             )
+        self._check_idle()
+
+    def _check_idle(self):
         if self.is_working:
             raise Invalid(
                 self.env._(
@@ -607,15 +682,32 @@ class StewardBackup(models.Model):
         """Write it as the zip that Odoo's database manager restores; Administrators.
 
         It goes to the folder ``exports`` of the runner's own storage, and stays there
-        until somebody takes it away.
+        for as long as its plan says.
         """
         self.ensure_one()
         self._check_group("steward.group_administrator")
         self._check_ready()
+        if self.export_path:
+            raise Invalid(
+                self.env._(
+                    "%(backup)s is exported already; under Details you see where. For"
+                    " another one, remove that first.",
+                    backup=self.display_name,
+                )
+            )
         stamp = fields.Datetime.now().strftime("%Y%m%d_%H%M%S")
         name = re.sub(r"[^A-Za-z0-9_.-]", "_", self.database).lstrip(".")
         to = f"exports/{name}_{stamp}.zip"
         self._start_operation("export", self._prepare_operation(to=to))
+        return True
+
+    def action_discard_export(self) -> bool:
+        """Remove the export before its time; Administrators."""
+        self.ensure_one()
+        self._check_group("steward.group_administrator")
+        self._check_idle()
+        if self.export_path:
+            self._discard()
         return True
 
     def action_open_drills(self) -> dict:

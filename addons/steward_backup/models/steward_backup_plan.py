@@ -13,7 +13,7 @@ from odoo.tools import float_round
 
 from ..kernel import retention, schedule
 from ..kernel.verbs import DATABASE_NAME
-from .steward_backup import KINDS
+from .steward_backup import EXPORT_DAYS, KINDS
 
 _logger = logging.getLogger(__name__)
 
@@ -162,6 +162,14 @@ class StewardBackupPlan(models.Model):
         help="So many good backups stay, however old they are.",
     )
 
+    export_days = fields.Integer(
+        "Exports stay (days)",
+        default=EXPORT_DAYS,
+        tracking=True,
+        help="A zip for Odoo's database manager holds everything and is not encrypted:"
+        " after so many days it is removed. 0: somebody has to.",
+    )
+
     # proof
     told_ids = fields.Many2many(
         "res.users",
@@ -202,6 +210,9 @@ class StewardBackupPlan(models.Model):
         "CHECK (keep_daily >= 0 AND keep_weekly >= 0 AND keep_monthly >= 0"
         " AND keep_within >= 0 AND keep_minimum >= 1)",
         "Numbers of backups to keep cannot be negative, and at least one stays.",
+    )
+    _export_days = models.Constraint(
+        "CHECK (export_days >= 0)", "The days that exports stay cannot be negative."
     )
     _jobs = models.Constraint(
         "CHECK (jobs BETWEEN 1 AND 16)", "Between 1 and 16 parts are read at once."
@@ -429,6 +440,7 @@ class StewardBackupPlan(models.Model):
         for plan in self.search([("next_drill", "<=", now)]).try_lock_for_update():
             plan._safely(plan._run_drill)
             plan._write_own({"next_drill": plan._next(plan._drill_rule(), now)})
+        self.env["steward.backup"]._discard_old_exports()
         self.env["steward.backup.alarm"]._look()
 
     def _safely(self, run):

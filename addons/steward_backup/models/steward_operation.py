@@ -20,6 +20,7 @@ class StewardOperation(models.Model):
             "drill": self.env._("Restore drill"),
             "prune": self.env._("Removal of old backups"),
             "export": self.env._("Export"),
+            "discard": self.env._("Removal of an export"),
             "probe": self.env._("Test of a storage"),
         }
 
@@ -29,6 +30,8 @@ class StewardOperation(models.Model):
         backups = self.env["steward.backup"]
         if self.verb == "prune":
             backups._note_removed(self)
+        if self.verb in ("export", "discard"):
+            return backups._find_exported(self)
         if self.verb != "backup":
             return super()._adopt()
         backup = backups._adopt(self)

@@ -316,6 +316,113 @@ class TestBackup(BackupCase):
         with self.assertRaises(AccessError):
             self.by("viewer", backup).read(["export_path"])
 
+    def exported(self, days_ago=0):
+        """A backup with an export of that day."""
+        backup = self.backed_up()
+        backup.action_export()
+        self.runner.do({"path": "/srv/backups/exports/x.zip", "bytes": 2e6})
+        if days_ago:
+            backup._write_own({"exported_at": backup.exported_at - timedelta(days_ago)})
+        return backup
+
+    def test_an_export_stays_as_long_as_its_plan_says(self):
+        backup = self.exported()
+        self.assertEqual(backup.export_until, backup.exported_at + timedelta(days=7))
+        with self.assertRaisesRegex(Invalid, "exported already"):
+            backup.action_export()
+        self.env["steward.backup.plan"]._cron_run()
+        self.assertFalse(self.runner.claim())
+        self.plan.export_days = 0
+        self.assertFalse(backup.export_until, "until somebody removes it")
+        backup._write_own({"exported_at": backup.exported_at - timedelta(days=400)})
+        self.env["steward.backup.plan"]._cron_run()
+        self.assertFalse(self.runner.claim())
+        self.plan.export_days = 365
+        self.env["steward.backup.plan"]._cron_run()
+        self.env["steward.backup.plan"]._cron_run()
+        _id, verb, arguments = self.runner.claim()
+        self.assertEqual(verb, "discard")
+        self.assertEqual(arguments, {"path": "/srv/backups/exports/x.zip"})
+        self.runner.end(result={"removed": True})
+        backup.operation_id._apply()
+        self.assertFalse(backup.export_path or backup.exported_at)
+        self.assertTrue(backup.is_good)
+        self.assertFalse(self.runner.claim(), "asked once")
+        backup.action_export()
+
+    def test_an_export_that_is_being_read(self):
+        """It is not removed, which is told, and tried again another day."""
+        backup = self.exported(days_ago=8)
+        backup._discard_old_exports()
+        self.runner.do({"removed": False, "sentence": "x.zip is being read."})
+        self.assertTrue(backup.export_path)
+        self.assertIn("x.zip is being read", backup.message_ids[0].body)
+        backup._discard_old_exports()
+        self.assertFalse(self.runner.claim())
+        ended = backup.operation_id.ended_at - timedelta(days=2)
+        backup.operation_id._write_own({"ended_at": ended})
+        backup._discard_old_exports()
+        self.runner.do({"removed": True})
+        self.assertFalse(backup.export_path)
+
+    def test_an_export_is_removed_by_hand(self):
+        backup = self.exported()
+        for role in (*BELOW_OPERATOR, "operator"):
+            with self.subTest(role=role), self.assertRaises(AccessError):
+                self.by(role, backup).action_discard_export()
+        backup._write_own({"pruned_at": fields.Datetime.now()})
+        with self.assertRaisesRegex(Refused, "Remove the export first"):
+            self.by("administrator", backup).unlink()
+        self.by("administrator", backup).action_discard_export()
+        with self.assertRaisesRegex(Invalid, "Wait for its end"):
+            self.by("administrator", backup).action_discard_export()
+        self.runner.do(None, "failed", "The disk is gone.")
+        self.assertIn("The disk is gone", backup.message_ids[0].body)
+        self.by("administrator", backup).action_discard_export()
+        self.runner.do({"removed": True})
+        self.by("administrator", backup).unlink()
+
+    def test_a_runner_that_is_older_removes_no_export(self):
+        backup = self.exported(days_ago=8)
+        self.runner.facts["verbs"].remove("discard")
+        self.runner.beat()
+        backup._discard_old_exports()
+        self.assertFalse(self.runner.claim())
+
+    def test_exports_after_the_state_of_this_database(self):
+        """What a restore in place brings along is known again."""
+        backup = self.backed_up()
+        common = {"state": "done", "ended_at": fields.Datetime.now()}
+        told = backup._prepare_operation(to="exports/x.zip")
+        path = "/srv/backups/exports/x.zip"
+        operations = self.env["steward.operation"]
+        later = operations._create_own(
+            [
+                {
+                    **common,
+                    "uuid": "exported",
+                    "verb": "export",
+                    "arguments": told,
+                    "result": {"path": path, "bytes": 1},
+                }
+            ]
+        )
+        later._apply()
+        self.assertEqual(backup.export_path, path)
+        later = operations._create_own(
+            [
+                {
+                    **common,
+                    "uuid": "discarded",
+                    "verb": "discard",
+                    "arguments": {"path": path},
+                    "result": {"removed": True},
+                }
+            ]
+        )
+        later._apply()
+        self.assertFalse(backup.export_path)
+
     def test_findings_are_told(self):
         sentence = "2 attachments have no file in the filestore."
         backup = self.backed_up(result=backup_result(findings=[sentence]))

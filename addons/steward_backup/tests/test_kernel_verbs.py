@@ -34,6 +34,7 @@ SOUND = {
     "drill": {"storage": FOLDER, "path": "shop/1", "keep": False},
     "prune": {"storage": FOLDER, "remove": ["shop/1"], "keep": ["shop/2"]},
     "export": {"storage": FOLDER, "path": "shop/1", "to": "/srv/backups/shop.zip"},
+    "discard": {"path": "/srv/backups/exports/shop.zip"},
     "probe": {
         "storage": {
             "kind": "s3",
@@ -70,6 +71,7 @@ class TestVerbs(BaseCase):
             ("verify", {"level": "believed"}),
             ("prune", {"remove": []}),
             ("prune", {"keep": []}),
+            ("discard", {"path": "/srv/backups/exports/../shop.zip"}),
         ):
             with self.subTest(verb=verb, **wrong):
                 self.assertTrue(self.problems(verb, SOUND[verb] | wrong))

@@ -597,13 +597,14 @@ class StewardDocument(models.Model):
         weights = self._weights(search)
         passages = self._passages_of(search, chosen)
         most = max((max(row[2]) for row in passages), default=0) or 1
-        scores, best = {}, {}
+        scores, best, fitting = {}, {}, {}
         for page, chunks, words, exact, near in passages:
             fits = [
                 weights[0] * word / most + weights[1] * (cosine or 0.0) + extra
                 for word, extra, cosine in zip(words, exact, near, strict=True)
             ]
             place = fits.index(max(fits))
+            fitting[page] = list(zip(fits, chunks, strict=True))
             best[page] = chunks[place], words[place], max(exact), near[place]
             page_words = pages[page]["page_words"] or ranking.pooled(words)
             known = [cosine for cosine in near if cosine is not None]
@@ -621,6 +622,7 @@ class StewardDocument(models.Model):
             ranked[page] = {
                 "score": (score + best[page][2]) * fresh * known["authority"],
                 "chunk": best[page][0],
+                "fits": fitting[page],
                 "words": best[page][1],
                 "page_words": scores[page].page_words,
                 "cosine": best[page][3],

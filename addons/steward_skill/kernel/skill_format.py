@@ -49,6 +49,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -455,11 +456,10 @@ def _edited(header: str, before: Mapping[str, JSON], after: Mapping[str, JSON]) 
     text = "".join(edited)
     if added:
         text = f"{text.rstrip()}\n{as_yaml(added)}"
-    try:
+    # several keys on one line, anchors: then all of it is written anew
+    with suppress(SchemaProblem):
         if load(text).value == after:
             return text
-    except SchemaProblem:
-        pass  # several keys on one line, anchors: then all of it is written anew
     return as_yaml(dict(after))
 
 
@@ -494,10 +494,11 @@ def checked_path(path: str) -> str:
 
     >>> checked_path("scripts/run.py")
     'scripts/run.py'
-    >>> checked_path("../../etc/passwd")
-    Traceback (most recent call last):
-    ...
-    skill_format.Unreadable: '../../etc/passwd' leads out of the folder.
+    >>> try:
+    ...     checked_path("../../etc/passwd")
+    ... except Unreadable as error:
+    ...     print(error)
+    '../../etc/passwd' leads out of the folder.
     """
     parts = path.split("/")
     if (

@@ -371,9 +371,10 @@ class StewardSkill(models.Model):
 
     def _keep_version(self, note=None):
         before = self.version_id
-        super()._keep_version(note)
+        done = super()._keep_version(note)
         if before and self.version_id != before:
             self._on_changed()
+        return done
 
     def _on_changed(self):
         """What was approved was another text: the new one has to be, too. Hook."""

@@ -128,8 +128,9 @@ class StewardSkill(models.Model):
     @api.model
     def _gate_tools(self, version):
         # sudo: steward.tool - that a tool exists is no secret to who writes skills
-        tools = self.env["steward.tool"].sudo().search([])
+        tools = self.env["steward.tool"].sudo()
         wanted = kernel.names_of(version.tool_names or "")
+        tools = tools.search([("name", "in", wanted)])
         lacking = sorted(set(wanted) - set(tools.mapped("name")))
         if lacking:
             # a skill from elsewhere names the tools of elsewhere
@@ -181,10 +182,9 @@ class StewardSkill(models.Model):
             )
         )
         # sudo: mail.activity - how much each has to do
+        activities = self.env["mail.activity"].sudo()
         counts = dict(
-            self.env["mail.activity"]
-            .sudo()
-            ._read_group(
+            activities._read_group(
                 [("res_model", "=", self._name), ("user_id", "in", people.ids)],
                 ["user_id"],
                 ["__count"],
@@ -398,10 +398,10 @@ class StewardSkill(models.Model):
         return bool(get("steward.skill_authors_approve"))
 
     def _on_changed(self):
-        super()._on_changed()
         if self.state == "review":
             # the review goes on, about what is there now
             self._run_gates()
+        return super()._on_changed()
 
 
 class StewardDaily(models.Model):

@@ -124,9 +124,9 @@ class StewardSkill(models.Model):
         return done
 
     def _on_deprecated(self):
-        super()._on_deprecated()
         # sudo: steward.playbook - it is the skill's
         self.sudo().playbook_id.active = False
+        return super()._on_deprecated()
 
     def unlink(self):
         # sudo: steward.playbook - it is the skill's, and may be pinned by runs

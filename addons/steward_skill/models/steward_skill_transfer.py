@@ -170,5 +170,5 @@ class StewardSkill(models.Model):
             self.with_context(steward_files=None).write(
                 {"file_ids": [Command.set(kept.ids)], "change_note": note}
             )
-            return
-        super()._keep_version(note)
+            return None
+        return super()._keep_version(note)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import re
@@ -16,6 +18,7 @@ from .checking import FileCount, ticker
 from .engine import Engine
 from .filestore import files
 
+FOLDER = "exports"  # below a storage: where Odoo has them written
 _VERSION = re.compile(r"(saas[~-])?\d+\.\d+")
 
 
@@ -48,9 +51,48 @@ def export(job: Job, engine: Engine) -> dict[str, Any]:
             program.finish("The dump could not be written as SQL")
         job.step("pack")
         _zip(job, folder, part, manifest)
-        part.rename(target)
-        sync_folder(target.parent)
-    return {"path": str(target), "bytes": target.stat().st_size}
+        result = {"path": str(target), "bytes": part.stat().st_size}
+        with job.undisturbed():
+            # should we die between the two: a zip that is there was made
+            job.journal.write("intent", job.uuid, name="export", facts=result)
+            part.rename(target)
+            sync_folder(target.parent)
+    return result
+
+
+def finished(facts: dict[str, Any]) -> dict[str, Any] | None:
+    """The result of an export that was written, though nobody was told."""
+    return facts if Path(facts["path"]).is_file() else None
+
+
+def discard(job: Job) -> dict[str, Any]:
+    """Remove an export, unless somebody reads it just now."""
+    job.plan(cleanup=1)
+    job.step("cleanup")
+    told = Path(job.arguments["path"])
+    roots = [Path(os.path.realpath(root)) for root in job.config.storages]
+    if told.suffix != ".zip" or told.parent not in [root / FOLDER for root in roots]:
+        raise Refused(f"{told} is no export of this runner.")
+    if told.is_symlink() or (told.exists() and not told.is_file()):
+        raise Refused(f"{told.name} is no file.")
+    if told.exists():
+        if _is_open(told):
+            return {"removed": False, "sentence": f"{told.name} is being read."}
+        told.unlink()
+        sync_folder(told.parent)
+    return {"removed": True}
+
+
+def _is_open(path: Path) -> bool:
+    """Does anybody have it open? Only who is alone is given a lease for writing."""
+    with path.open("rb") as file:
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except OSError as error:
+            # other file systems know of no leases; who reads then reads on to the end
+            return error.errno == errno.EAGAIN
+    return False
 
 
 def _target(job: Job, to: str) -> Path:

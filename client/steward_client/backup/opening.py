@@ -39,6 +39,12 @@ def _expect_known(told: dict[str, Any]) -> str:
     return kind
 
 
+def told_of(row: dict[str, Any]) -> dict[str, Any]:
+    """A storage's row in Odoo as an operation's arguments would name it."""
+    words = _KNOWN.get(row["kind"], set())
+    return {"kind": row["kind"], **{w: row[w] for w in words if row.get(w)}}
+
+
 def open_place(
     told: dict[str, Any],
     config: Config,

@@ -26,6 +26,7 @@ CHUNK = 1024 * 1024
 BLOCK = 512
 PART_SIZE = 1024**3  # bytes of content after which the next part begins
 LEVEL = 3
+JOB = 2 * 1024 * 1024  # bytes that a thread packs at a time: more takes more memory
 LARGEST_WINDOW = 128 * 1024 * 1024  # memory that reading a part may take
 
 
@@ -149,9 +150,10 @@ class Packer:
         name = f"{self.prefix}/{len(self.parts) + 1:04}.tar.zst"
         self._file = self.draft.open(name)
         self._sink = _Hashing(self._file)
-        settings = zstandard.ZstdCompressor(
-            level=self.level, threads=self.threads, write_checksum=True
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            self.level, threads=self.threads, job_size=JOB, write_checksum=True
         )
+        settings = zstandard.ZstdCompressor(compression_params=parameters)
         sink: Any = self._sink
         if self._seal:
             sink = self._sealing = self._seal(sink, name)

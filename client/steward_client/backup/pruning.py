@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import ExitStack
 from typing import Any, Protocol
 
 from ..runner.job import Job
 from ..runner.problems import Problem, Refused
 from .engine import Engine
-from .storage import backup_name, checked_name
+from .storage import PROBE, Echoing, backup_name, checked_name, expect_echo
 
 
 def prune(job: Job, engine: Engine) -> dict[str, Any]:
@@ -36,14 +35,11 @@ def prune(job: Job, engine: Engine) -> dict[str, Any]:
     return {"removed": removed, "kept": sorted(n for n in keep if engine.has(n))}
 
 
-class Place(Protocol):
+class Place(Echoing, Protocol):
     """What can be tried out."""
 
     def scratch(self, name: str) -> dict[str, Any] | None:
         """See `Storage.scratch`."""
-
-    def echo(self, name: str, data: bytes) -> bytes:
-        """See `Storage.echo`."""
 
     def space(self) -> tuple[int, int] | None:
         """See `Storage.space`."""
@@ -59,14 +55,12 @@ def probe(job: Job, place: Place) -> dict[str, Any]:
     """Write, read back and remove something small; tell what space there is."""
     job.plan(upload=1)
     job.step("upload")
-    name = backup_name(".probe", "20000101-000000", job.short)
-    text = secrets.token_bytes(64)
+    name = backup_name(PROBE, "20000101-000000", job.short)
     try:
         with ExitStack() as stack:
             if scratch := place.scratch(name):
                 stack.enter_context(job.making(**scratch, doomed=True))
-            if place.echo(name, text) != text:
-                raise Problem("The storage does not give back what it was given.")
+            expect_echo(place, name)
         told: dict[str, Any] = {"ok": True, "used_bytes": place.used()}
         if remark := place.remark():
             told["sentence"] = remark

@@ -17,10 +17,11 @@ import shutil
 import subprocess
 import tarfile
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import quote, unquote
@@ -35,6 +36,7 @@ from .filestore import expected_sum, sha1
 from .packing import CHUNK, Member, open_regular
 from .storage import NAME, backup_name, checked_name, checked_part, space_of
 
+OLDEST = "0.17"  # before, it did not say in codes and JSON what is wrong
 HOST = "steward"  # the same whatever the machine is called: it finds what it had
 DUMP, FILES, MANIFEST = "dump", "filestore", "manifest"
 SAMPLE = "5%"  # of the repository's data that is read after each backup
@@ -59,6 +61,23 @@ def program(config: Config) -> Path | None:
         return config.restic if config.restic.is_file() else None
     found = shutil.which("restic")
     return Path(found) if found else None
+
+
+def version(config: Config) -> str | None:
+    """The version of restic, if there is one."""
+    found = program(config)
+    return _version_of(found) if found else None
+
+
+@lru_cache
+def _version_of(found: Path) -> str | None:
+    try:
+        said = subprocess.run(
+            [found, "version"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said[1] if len(said) > 1 else None
 
 
 class Restic(Engine):
@@ -306,8 +325,9 @@ class Restic(Engine):
             raise Problem(f"restic made no snapshot of {name}.")
         return summary
 
-    def known(self, name: str) -> set[int]:
-        """Marks of the files that the last backup has, and whose sums were right."""
+    def known(self, name: str) -> Marks:
+        """The files that the last backup has, and whose sums were right."""
+        found = Marks()
         ours = [
             s
             for s in self._snapshots()
@@ -315,23 +335,22 @@ class Restic(Engine):
         ]
         last = next((s for s in reversed(ours) if s["part"] == FILES), None)
         if not last or not self.has(last["name"]):
-            return set()
+            return found
         try:
             manifest = self.manifest(last["name"])
             list(self._parts(manifest, FILES + "/"))
         except Problem:
-            return set()
+            return found
         told = manifest["filestore"]
         changed = set(told["changed"])
         if told["changed_count"] > len(changed):
-            return set()
-        found: set[int] = set()
+            return found
 
         def take(node: dict[str, Any]) -> None:
             if node.get("type") == "file":
                 path = str(node["path"]).lstrip("/")
                 if path not in changed:
-                    found.add(_mark(path, node.get("size", 0), _moment(node["mtime"])))
+                    found.add(path, node.get("size", 0), _moment(node["mtime"]))
 
         self._run("ls", "--json", "--no-lock", last["id"], told=take)
         return found
@@ -422,8 +441,21 @@ class Restic(Engine):
         return int(found[-1].get("total_size", 0)) if found else 0
 
     def remark(self) -> str:
-        """Nothing that a person should know."""
+        """What a person should know of it, though it works."""
+        ours = version(self.config) or "?"
+        if _is_older(ours):
+            return f"restic {ours} is older than {OLDEST}: install a later one."
         return ""
+
+    def try_out(self) -> str:
+        """That it opens; it is made by a test in Odoo, or by the first backup."""
+        self._snapshots()
+        if not self._there:
+            raise Problem(
+                f"There is no repository {self.repository} yet: Test it in Odoo, which"
+                " makes it."
+            )
+        return self.remark() or f"restic {version(self.config)} opens it"
 
     def echo(self, name: str, data: bytes) -> bytes:
         """Write something small, read it back, remove it."""
@@ -599,7 +631,7 @@ class _Writer(Writer):
         self._engine, self._name, self._folder = engine, name, folder
         self._tick = tick
         self._files: Path | None = None
-        self._known: set[int] | None = None
+        self._known: Marks | None = None
 
     def dumped(self, path: Path) -> None:
         path.rename(self._folder / DUMP / path.name)
@@ -609,7 +641,7 @@ class _Writer(Writer):
         if self._known is None:
             self._known = self._engine.known(self._name)
         status = path.stat()
-        if _mark(name, status.st_size, status.st_mtime_ns) in self._known:
+        if self._known.has(name, status.st_size, status.st_mtime_ns):
             return False  # restic will not read it either
         with open_regular(path) as file:
             while data := file.read(CHUNK):
@@ -666,9 +698,35 @@ class _Pipe(io.RawIOBase):
         return len(data)
 
 
-def _mark(name: str, size: int, moment: int) -> int:
-    """A file as it is, in few bytes: there may be a million."""
-    return hash((name, size, moment))
+class Marks:
+    """Files as they are, in eight bytes each: there may be a million.
+
+    >>> marks = Marks()
+    >>> marks.add("ab/abc", 5, 1)
+    >>> marks.has("ab/abc", 5, 1), marks.has("ab/abc", 5, 2), marks.has("x", 5, 1)
+    (True, False, False)
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, array[int]] = {}
+        self._folder: str | None = None
+        self._there: set[int] = set()
+
+    def add(self, name: str, size: int, moment: int) -> None:
+        """Know a file."""
+        folder = self._folders.setdefault(_folder(name), array("q"))
+        folder.append(hash((name, size, moment)))
+
+    def has(self, name: str, size: int, moment: int) -> bool:
+        """Is it known like this? Asked for a folder's files one after the other."""
+        folder = _folder(name)
+        if folder != self._folder:
+            self._folder, self._there = folder, set(self._folders.get(folder, ()))
+        return hash((name, size, moment)) in self._there
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _moment(text: str) -> int:
@@ -686,6 +744,17 @@ def _moment(text: str) -> int:
 
 def _added(summary: dict[str, Any]) -> int:
     return int(summary.get("data_added_packed") or summary.get("data_added", 0))
+
+
+def _is_older(ours: str) -> bool:
+    """Is it a version of which we know too little?
+
+    >>> [_is_older(ours) for ours in ("0.16.4", "0.17.0", "0.18.1-dev", "?")]
+    [True, False, False, False]
+    """
+    numbers = re.findall(r"\d+", ours)[:2]
+    oldest = [int(number) for number in OLDEST.split(".")]
+    return bool(numbers) and [int(number) for number in numbers] < oldest
 
 
 def _on() -> None:

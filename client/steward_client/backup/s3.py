@@ -327,8 +327,10 @@ class _Upload:
         self._buffer += data
         while len(self._buffer) > self._size:
             size = self._size
-            self._send(bytes(self._buffer[:size]))
-            del self._buffer[:size]
+            with memoryview(self._buffer) as view:
+                data = bytes(view[:size])
+            del self._buffer[:size]  # what goes is held once, and boto holds it twice
+            self._send(data)
         return len(data)
 
     def flush(self) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 from urllib.parse import quote
 
 from ..runner.job import remove
@@ -21,6 +22,7 @@ from ..runner.journal import sync_folder
 from ..runner.problems import Corrupt, Problem, Refused, Unreachable
 
 PART = ".part"  # a backup that is being written, or that nobody finished
+PROBE = ".probe"  # as if of a database: what is written to try a storage out
 NAME = re.compile(r"[^/\0]{1,200}/\d{8}-\d{6}-[0-9a-f]{8}")
 
 
@@ -72,6 +74,20 @@ def space_of(folder: Path) -> tuple[int, int]:
         folder = folder.parent
     usage = shutil.disk_usage(folder)
     return usage.free, usage.total
+
+
+class Echoing(Protocol):
+    """What gives back what it is given."""
+
+    def echo(self, name: str, data: bytes) -> bytes:
+        """See `Storage.echo`."""
+
+
+def expect_echo(place: Echoing, name: str) -> None:
+    """Have a place keep something small for a moment."""
+    data = secrets.token_bytes(64)
+    if place.echo(name, data) != data:
+        raise Problem("The storage does not give back what it was given.")
 
 
 class Draft(ABC):
@@ -132,6 +148,12 @@ class Storage(ABC):
     def remark(self) -> str:
         """What a person should know of it, though it works."""
         return ""
+
+    def try_out(self) -> str:
+        """How it is, for who looks before it is needed; a `Problem` if it is not."""
+        name = backup_name(PROBE, "20000101-000000", secrets.token_hex(4))
+        expect_echo(self, name)
+        return self.remark() or "something small was written, read back and removed"
 
     def echo(self, name: str, data: bytes) -> bytes:
         """Write something small, read it back, remove it."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
+from ..errors import REFUSED, UNREACHABLE
 from . import config as settings
-from .problems import Problem
+from .problems import Away, Problem, Unreachable
 
 
 def _load(path: str) -> settings.Config:
@@ -79,21 +81,31 @@ def enrol(outer: str, path: str, code: str, dsn: str, auto: bool) -> None:
 
 @runner.command()
 @_config
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def check(outer: str, path: str) -> None:
-    """Tell whether the runner has all it needs."""
-    from .enrol import check as act
+def check(outer: str, path: str, as_json: bool) -> None:
+    """Tell whether the runner has all it needs, and try out the storages.
 
+    A small file is written to each that is in use, read back and removed; of a
+    repository of restic's it is enough that it opens.
+    """
+    from .checks import check as act
+
+    found = []
     try:
-        found = act(_load(path or outer))
+        for one in act(_load(path or outer)):
+            found.append(one)
+            if not as_json:
+                sign = "+" if one.ok else "x"
+                click.echo(f"{sign} {one.name:<12} {one.sentence}")
     except Problem as problem:
         raise SystemExit(_tell(problem)) from None
-    for name, fine, how in found:
-        click.echo(f"{'+' if fine else 'x'} {name:<12} {how}")
-    if not all(fine for _name, fine, _how in found):
-        sys.exit(1)
+    if as_json:
+        click.echo(json.dumps([asdict(o) for o in found], ensure_ascii=False, indent=2))
+    if bad := [one for one in found if not one.ok]:
+        sys.exit(UNREACHABLE if all(one.away for one in bad) else REFUSED)
 
 
 def _tell(problem: Problem) -> int:
     click.echo(f"steward: {problem}", err=True)
-    return 1
+    return UNREACHABLE if isinstance(problem, Away | Unreachable) else REFUSED

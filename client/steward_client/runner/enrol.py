@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from ..backup.manifest import SigningKey, new_key
 from .config import Config
 from .postgres import Connection, Server
-from .problems import Problem, Refused
+from .problems import Refused
 
 
 @dataclass(frozen=True)
@@ -195,66 +194,3 @@ def odoo_works(config: Config) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
-
-
-def check(config: Config) -> list[tuple[str, bool, str]]:
-    """What the runner needs, one by one: name, whether it is fine, how it is."""
-    server = Server(config.dsn, config.pg_bin, config.maintenance)
-
-    def enrolled() -> str:
-        connection = server.connect()
-        try:
-            identity = recognise(connection, config)
-        finally:
-            connection.close()
-        return f"runner {identity.runner} of {identity.database_name}"
-
-    def rights() -> str:
-        [(create, superuser)] = server.query(
-            "SELECT rolcreatedb, rolsuper FROM pg_roles WHERE rolname = current_user"
-        )
-        if not (create or superuser):
-            raise Problem("The role may not create databases: ALTER ROLE … CREATEDB.")
-        return "the role may create databases"
-
-    def filestore() -> str:
-        if not os.access(config.filestore, os.R_OK | os.W_OK | os.X_OK):
-            raise Problem(f"{config.filestore} cannot be read and written.")
-        return str(config.filestore)
-
-    def storages() -> str:
-        for root in config.storages:
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not os.access(root, os.W_OK):
-                raise Problem(f"{root} cannot be written.")
-        return ", ".join(map(str, config.storages))
-
-    def odoo() -> str:
-        if not odoo_works(config):
-            raise Problem(
-                "Odoo's command does not work: neither drills nor neutral copies."
-            )
-        return " ".join(config.odoo)
-
-    def signing_key() -> str:
-        return SigningKey.load(config.signing_key_file).id
-
-    def programs() -> str:
-        return server.tools_version
-
-    found = []
-    asked: dict[str, Callable[[], str]] = {
-        "enrolled": enrolled,
-        "rights": rights,
-        "programs": programs,
-        "filestore": filestore,
-        "storages": storages,
-        "odoo": odoo,
-        "signing key": signing_key,
-    }
-    for name, ask in asked.items():
-        try:
-            found.append((name, True, ask()))
-        except (Problem, OSError) as error:
-            found.append((name, False, str(error)))
-    return found

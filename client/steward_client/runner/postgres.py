@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 from psycopg2 import sql
 
 from .problems import Away, Problem, Refused
 
+TRIES = 3  # to drop a database that somebody enters again
 LOOK = 0.2  # seconds between looks whether to go on
 LOCK_TIMEOUT = 60  # seconds; whoever waits longer is in somebody's way
 # a column that PostgreSQL has from 15 on
@@ -245,9 +247,22 @@ class Server:
             raise Refused(f"{database} is none of the runner's own databases.")
         if not self.exists(database):
             return
-        name = sql.Identifier(database)
-        self.query(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(name))
-        self.query(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        # WITH (FORCE) is refused while autovacuum, a superuser, is in the database
+        drop = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(database))
+        connection = self.connect(self.maintenance)
+        try:
+            with connection.cursor() as cursor:
+                _alter(cursor, database, "IS_TEMPLATE false")
+                for left in reversed(range(TRIES)):
+                    _end_sessions(cursor, database)
+                    try:
+                        cursor.execute(drop)
+                        break
+                    except psycopg2.errors.ObjectInUse:  # somebody came meanwhile
+                        if not left:
+                            raise
+        finally:
+            connection.close()
 
     def rename_hidden(self, hidden: str, name: str) -> None:
         """Give a hidden database another name; it stays hidden."""
@@ -304,11 +319,17 @@ def _rename(cursor: Any, old: str, new: str) -> None:
 
 
 def _end_sessions(cursor: Any, database: str) -> None:
+    """Have all leave a database whom we may send away.
+
+    Others do not show us what they are. Autovacuum is one of them: who drops or renames
+    a database has it make way.
+    """
     deadline = time.monotonic() + 10
     while True:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND pid <> pg_backend_pid()",
+            " WHERE datname = %s AND pid <> pg_backend_pid()"
+            "   AND backend_type IS NOT NULL",
             [database],
         )
         if not cursor.rowcount or time.monotonic() > deadline:

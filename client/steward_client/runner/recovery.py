@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..backup import making, restoring
+from ..backup import exporting, making, restoring
 from .config import Config
 from .job import Job
 from .journal import Entry, Journal
@@ -43,6 +43,9 @@ def recover(
             result = _backup(job, facts)
             if result:
                 return outcome_of(job, "done", result)
+        facts = entry.intents.get("export")
+        if facts and (result := exporting.finished(facts)):
+            return outcome_of(job, "done", result)
         if facts := entry.intents.get("swap"):
             return outcome_of(job, "done", restoring.finish_swap(job, facts))
     except Unreachable:

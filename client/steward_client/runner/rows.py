@@ -177,6 +177,21 @@ def clock() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+def storages(connection: Connection) -> list[dict[str, Any]]:
+    """The storages in use: the columns of Odoo's table, references for secrets."""
+    [(exists,)] = _execute(connection, "SELECT to_regclass('steward_storage')")
+    if not exists:
+        return []
+    query = """SELECT to_jsonb(s) || jsonb_build_object('access_key', a.reference,
+                      'secret_key', k.reference, 'password', p.reference)
+                 FROM steward_storage s
+                 LEFT JOIN steward_secret a ON a.id = s.access_key_id
+                 LEFT JOIN steward_secret k ON k.id = s.secret_key_id
+                 LEFT JOIN steward_secret p ON p.id = s.password_id
+                WHERE s.active ORDER BY s.sequence, s.id"""
+    return [row for (row,) in _execute(connection, query)]
+
+
 def carry_over(ours: Connection, theirs: Connection, uuid: str, restored: str) -> None:
     """Let a database that replaces ours know its runners, and what came after it.
 

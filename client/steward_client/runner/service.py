@@ -14,7 +14,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 
 import psycopg2
 
+from ..backup import restic
 from . import rows
 from .config import Config
 from .enrol import Identity, recognise
@@ -229,7 +229,7 @@ class Runner:
             "verbs": sorted(VERBS),
             "roots": roots,
             "pg": tools,
-            "restic": restic_version(self.config),
+            "restic": restic.version(self.config),
             "s3": find_spec("boto3") is not None,
             "pitr": self._pitr(),
             "load": round(os.getloadavg()[0], 2),
@@ -495,27 +495,6 @@ def archiver(command: str, library: str) -> str:
         if sign in command:
             return name
     return "archive_command"
-
-
-def restic_version(config: Config) -> str | None:
-    """The version of restic, if there is one."""
-    from ..backup.restic import program
-
-    found = program(config)
-    return _restic_version(found) if found else None
-
-
-@lru_cache
-def _restic_version(found: Path) -> str | None:
-    import subprocess
-
-    try:
-        said = subprocess.run(
-            [found, "version"], capture_output=True, text=True, timeout=30, check=True
-        ).stdout.split()
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return said[1] if len(said) > 1 else None
 
 
 def _of_the_machine(error: OSError) -> str:

@@ -97,6 +97,7 @@ SCHEMAS: dict[str, Json] = {
     "export": _schema(
         ["storage", "path", "to"], storage=_STORAGE, path=_PATH, to=_PATH
     ),
+    "discard": _schema(["path"], path=_PATH),
     "probe": _schema(["storage"], storage=_STORAGE),
 }
 
@@ -156,6 +157,7 @@ VERBS: dict[str, Callable[[Job], Json]] = {
     "drill": _drill,
     "prune": _prune,
     "export": _export,
+    "discard": exporting.discard,
     "probe": _probe,
 }
 

@@ -31,6 +31,7 @@ class Thing extends models.Model {
     _name = "steward.thing";
     name = fields.Char();
     size = fields.Float();
+    is_working = fields.Boolean();
     operation_id = fields.Many2one({ relation: "steward.operation" });
     _records = [
         { id: 1, name: "one", operation_id: 5, size: 1_500_000 },
@@ -79,6 +80,7 @@ async function openForm(resId = 1) {
         arch: `<form>
             <field name="name"/>
             <field name="size" widget="steward_bytes" readonly="1"/>
+            <field name="is_working" invisible="1"/>
             <field name="operation_id" widget="steward_progress"/>
         </form>`,
     });
@@ -126,6 +128,18 @@ describe("progress", () => {
         expect(".o_steward_progress_error").toHaveText("The disk is full.");
         expect(".o_steward_progress .progress").toHaveCount(0);
         await advanceTime(10 * POLL_EVERY);
+        expect(asked).toBe(1);
+    });
+
+    test("what ended before it was asked for the first time is read anew", async () => {
+        answer = { ...RUNNING, state: "done", applied: true };
+        Thing._records[0].is_working = true;
+        onRpc("steward.operation", "status", () => {
+            MockServer.env["steward.thing"].write([1], { name: "ready", is_working: false });
+        });
+        await openForm();
+        await animationFrame();
+        expect(".o_field_widget[name='name'] input").toHaveValue("ready");
         expect(asked).toBe(1);
     });
 

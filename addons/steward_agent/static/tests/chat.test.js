@@ -5,16 +5,20 @@ import { advanceTime, animationFrame } from "@odoo/hoot-mock";
 import { defineMailModels } from "@mail/../tests/mail_test_helpers";
 import {
     contains,
+    defineModels,
+    fields,
     getService,
     makeServerError,
     MockServer,
+    models,
+    mountView,
     mountWithCleanup,
     onRpc,
     patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
 import { waitForChannels } from "@bus/../tests/bus_test_helpers";
 import { user } from "@web/core/user";
-import "@steward_agent/chat/chat_service";
+import { ChatDock } from "@steward_agent/chat/chat_service";
 import { ChatSystray } from "@steward_agent/chat/chat_systray";
 import { CHANGED, POLL_EVERY, TEXT } from "@steward_agent/chat/talk";
 
@@ -430,6 +434,61 @@ describe("tools and people", () => {
         await waitFor(".o_steward_chat_judge .fa-thumbs-up");
         expect.verifySteps([["feedback", "t", "approved"]]);
         expect(".o_steward_chat_judge button:eq(0)").toHaveAttribute("aria-pressed", "true");
+    });
+});
+
+describe("the form beside it", () => {
+    class Garden extends models.Model {
+        _name = "garden";
+        name = fields.Char();
+        city = fields.Char();
+        _records = [
+            { id: 12, name: "Azure", city: "Oslo" },
+            { id: 13, name: "Deco", city: "Oslo" },
+        ];
+        _views = { form: `<form><field name="name"/><field name="city"/></form>` };
+    }
+    const change = (ids, step = 9) =>
+        tool("0.0", { step, status: "ok", changed: { model: "garden", ids } });
+
+    async function openForm() {
+        defineModels([Garden]);
+        await mountView({ type: "form", resModel: "garden", resId: 12 });
+        await mountWithCleanup(ChatDock);
+        getService("steward_chat").open({ traceId: "t" });
+        await waitFor(".o_steward_chat_log");
+        await animationFrame();
+    }
+    async function news() {
+        await advanceTime(POLL_EVERY);
+        await animationFrame();
+        await animationFrame();
+    }
+
+    test("is shown anew when the agent has changed its record", async () => {
+        await openForm();
+        MockServer.env.garden.write([12, 13], { city: "Bergen" });
+        told.t.lines.push(change([13]));
+        await news();
+        expect("[name=city] input").toHaveValue("Oslo");
+        told.t.lines.push(change([12], 10));
+        await news();
+        expect("[name=city] input").toHaveValue("Bergen");
+        // told once: what came of it meanwhile is another's doing
+        MockServer.env.garden.write([12], { city: "Malmö" });
+        await news();
+        expect("[name=city] input").toHaveValue("Bergen");
+    });
+
+    test("keeps what its user has entered, and says so", async () => {
+        await openForm();
+        await contains("[name=name] input").edit("Azure Ltd");
+        MockServer.env.garden.write([12], { city: "Bergen" });
+        told.t.lines.push(change([12]));
+        await news();
+        expect("[name=name] input").toHaveValue("Azure Ltd");
+        expect("[name=city] input").toHaveValue("Oslo");
+        await waitFor(".o_notification:contains(Desk changed this record)");
     });
 });
 

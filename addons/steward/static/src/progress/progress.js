@@ -137,7 +137,8 @@ export class Progress extends Component {
         if (this.isOpen || !told.applied) {
             browser.clearTimeout(this.timer);
             this.timer = browser.setTimeout(() => this.ask(), POLL_EVERY);
-        } else if (before && !before.applied) {
+        } else if (before ? !before.applied : this.props.record.data.is_working) {
+            // it has ended since it was last asked, or since the record was read
             await this.props.record.load();
         }
     }

@@ -17,6 +17,7 @@ import { useDebounced } from "@web/core/utils/timing";
 import { formatCost, formatDuration } from "../fields/format";
 import { parsed } from "../trace/copy";
 import { layOut, sourceLink } from "./markdown";
+import { RECORDS_CHANGED } from "./reload";
 import { currentOf, isAtWork, sentenceOf, Talk } from "./talk";
 
 const { DateTime } = luxon;
@@ -228,7 +229,9 @@ export class ChatPanel extends Component {
         Object.assign(this.state, { talk: null, agent: null, text: "", error: "" });
     }
     begin() {
-        this.talk = new Talk({ orm: this.orm, bus_service: this.bus });
+        this.talk = new Talk({ orm: this.orm, bus_service: this.bus }, (change) =>
+            this.env.bus.trigger(RECORDS_CHANGED, change)
+        );
         this.state.talk = this.talk.state;
     }
     async toHome() {

@@ -35,10 +35,14 @@ export function isAtWork(state) {
 export class Talk {
     /**
      * @param {Object} services `orm` and `bus_service`
+     * @param {(change: {agent: string, model: string, ids: number[]}) => void} [onChange]
+     *     called when the agent has changed records
      */
-    constructor({ orm, bus_service }) {
+    constructor({ orm, bus_service }, onChange = () => {}) {
         this.orm = orm;
         this.bus = bus_service;
+        this.onChange = onChange;
+        this.told = new Set(); // steps whose changes were told
         this.state = reactive({
             traceId: "", // of the run that answers
             /** @type {Part[]} */
@@ -120,6 +124,7 @@ export class Talk {
         const pending = this.state.busy ? this.state.pending : [];
         Object.assign(this.state, { parts, error: "", pending });
         this.settleLive(told);
+        this.tellChanges(told);
         if (told.next) {
             this.state.traceId = told.next;
             this.state.live = null;
@@ -137,6 +142,16 @@ export class Talk {
         const isTold = (line) => line.by === "agent" && line.place === String(live.turn);
         if (live && (run.is_over || lines.some(isTold))) {
             this.state.live = null;
+        }
+    }
+
+    /** Each change of records is told once. */
+    tellChanges({ run, lines }) {
+        for (const { step, changed } of lines) {
+            if (changed && !this.told.has(step)) {
+                this.told.add(step);
+                this.onChange({ agent: run.agent, ...changed });
+            }
         }
     }
 
