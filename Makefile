@@ -4,7 +4,7 @@ HOUSE = @command -v $(PYTHON) >/dev/null || { echo "error in step python: there 
 	echo "  remedy: install Python 3.11 or newer, or name it: make PYTHON=..."; exit 1; } >&2; \
 	exec env PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m house
 
-.PHONY: run stop test fast lint bench demo-knowledge shell update audit pot clean help
+.PHONY: run stop test fast lint bench demo-knowledge demo-learning shell update audit pot clean help
 .DEFAULT_GOAL := help
 
 run: ## set everything up and serve Odoo with the suite (DETACH=1: in the background)
@@ -21,6 +21,8 @@ bench: ## measure (b=<name>: one bench only); results in bench/results/
 	$(HOUSE) bench
 demo-knowledge: ## harvest a small world with no network, and ask it five questions
 	$(HOUSE) demo-knowledge
+demo-learning: ## let agents fail, learn and do better (DAYS=28: for a month)
+	$(HOUSE) demo-learning
 shell: ## a Python prompt with `env` on the database
 	$(HOUSE) shell
 update: ## bring the database to what the checkout holds

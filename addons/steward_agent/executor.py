@@ -35,7 +35,7 @@ from .kernel.control import ENDED
 from .kernel.conversation import Conversation, Recall, Think
 from .kernel.failure import category_of
 from .kernel.machine import Act, Ask, Done, Failed, Machine, Variables, Wait
-from .models.steward_guard import Attempt
+from .models.steward_guard import AT_WORK, Attempt, RunId
 from .thinking import Note, Outcome, Thinking
 
 _logger = logging.getLogger(__name__)
@@ -411,6 +411,7 @@ class Executor(Thinking):
             "allowed_company_ids": self.company.ids,
             "lang": user.lang,
             "tz": user.tz,
+            AT_WORK: RunId(run.id),
         }
         self.ledger = self.env["steward.run"].with_company(self.company)
         position = run.position or {}

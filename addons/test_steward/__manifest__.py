@@ -6,5 +6,5 @@
     "author": "The Steward team",
     "license": "LGPL-3",
     "website": "https://github.com/steward-odoo/steward",
-    "depends": ["steward_agent", "steward_backup", "steward_knowledge"],
+    "depends": ["steward_backup", "steward_skill"],
 }

@@ -16,6 +16,7 @@ import click
 
 from . import approvals as asked
 from . import backups
+from . import skills as skill_files
 from .client import TIMEOUT, Client
 from .errors import (
     MISUSED,
@@ -387,6 +388,131 @@ def _show(found: list[dict[str, Any]], fields: tuple[str, ...], as_json: bool) -
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         backups.table(found, fields)
+
+
+@cli.group()
+def skills() -> None:
+    """Find, review, import and export skills."""
+
+
+@skills.command("find")
+@click.argument("task", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1, 50), default=5, show_default=True)
+@_json
+@click.pass_obj
+@_told
+def skills_find(
+    settings: _Settings, task: tuple[str, ...], limit: int, as_json: bool
+) -> None:
+    """Find the skills for a TASK, the best first."""
+    found = settings.client().call(
+        "steward.skill", "find", task=" ".join(task), limit=limit
+    )
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        skill_files.show_found(found)
+
+
+@skills.command("show")
+@click.argument("name")
+@click.option("--version", type=click.IntRange(1), help="Not the one in use.")
+@_json
+@click.pass_obj
+@_told
+def skills_show(
+    settings: _Settings, name: str, version: int | None, as_json: bool
+) -> None:
+    """Show a skill as agents read it."""
+    told = settings.client().call("steward.skill", "get", name=name, version=version)
+    text = json.dumps(told, ensure_ascii=False, indent=2) if as_json else None
+    click.echo(text or told["markdown"])
+
+
+@skills.command("pending")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@_json
+@click.pass_obj
+@_told
+def skills_pending(settings: _Settings, limit: int, as_json: bool) -> None:
+    """List what waits for a review, the longest first."""
+    waiting = settings.client().call("steward.skill", "pending", limit=limit)
+    if as_json:
+        click.echo(json.dumps(waiting, ensure_ascii=False, indent=2))
+    else:
+        skill_files.show_pending(waiting)
+
+
+@skills.command("approve")
+@click.argument("name")
+@click.argument("version", type=click.IntRange(1))
+@click.option("--note", default="", help="Kept in the discussion.")
+@_json
+@click.pass_obj
+@_told
+def skills_approve(
+    settings: _Settings, name: str, version: int, note: str, as_json: bool
+) -> None:
+    """Let agents use the VERSION of a skill that you have read."""
+    answer = settings.client().call(
+        "steward.skill", "approve", name=name, version=version, note=note
+    )
+    said = f"Agents use {answer['name']}@{answer['version']}."
+    click.echo(json.dumps(answer) if as_json else said)
+
+
+@skills.command("send-back")
+@click.argument("name")
+@click.argument("reason")
+@_json
+@click.pass_obj
+@_told
+def skills_send_back(
+    settings: _Settings, name: str, reason: str, as_json: bool
+) -> None:
+    """Tell the author of a skill what has to change."""
+    answer = settings.client().call(
+        "steward.skill", "send_back", name=name, reason=reason
+    )
+    said = f"{answer['name']} is a draft again."
+    click.echo(json.dumps(answer) if as_json else said)
+
+
+@skills.command("import")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@_json
+@click.pass_obj
+@_told
+def skills_import(settings: _Settings, source: Path, as_json: bool) -> None:
+    """Import a folder, a zip or a SKILL.md, as drafts."""
+    answer = skill_files.bring(settings.client(), source)
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        return
+    for row in answer["skills"]:
+        click.echo(f"{row['name']}@{row['version']}  {row['state']}")
+    for path in answer["ignored"]:
+        click.echo(f"left out: {path}", err=True)
+
+
+@skills.command("export")
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="A folder, or a file that ends in .zip.",
+)
+@_json
+@click.pass_obj
+@_told
+def skills_export(
+    settings: _Settings, names: tuple[str, ...], target: Path, as_json: bool
+) -> None:
+    """Write skills as folders with a SKILL.md each."""
+    written = skill_files.fetch(settings.client(), names, target)
+    click.echo(json.dumps({"written": written}) if as_json else "\n".join(written))
 
 
 cli.add_command(runner)

@@ -27,6 +27,7 @@ VERBS = {
     "audit": WORKING,
     "pot": WORKING,
     "demo-knowledge": WORKING,
+    "demo-learning": WORKING,
     "python": WORKING,
     "clean": (),
 }

@@ -40,6 +40,10 @@ def do(settings: Settings, verb: str, arguments: list[str], use: UseServer) -> i
         from house import demo
 
         return demo.knowledge(settings, *map(Path, arguments))
+    if verb == "demo-learning":
+        from house import demo_learning
+
+        return demo_learning.learning(settings, int(os.environ.get("DAYS") or 0))
     from house import testing
 
     if verb == "test":

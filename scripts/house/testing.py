@@ -22,7 +22,7 @@ BENCHES = ROOT / "bench"
 OUTSIDE = 2  # lanes of the tests from outside
 # dealt out first, in the alphabet's order, so that the lanes end at about the same time
 SLOW = {
-    *("budget", "demo_knowledge", "engine", "knowledge"),
+    *("budget", "demo_knowledge", "demo_learning", "engine", "knowledge"),
     *("lifecycle", "neutralize", "storages"),
 }
 # what a screen loads: made once, where each tour would make them anew and roll back

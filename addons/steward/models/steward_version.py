@@ -35,6 +35,14 @@ class StewardVersioned(models.AbstractModel):
         """Return the values to write so that the definition becomes this text. Hook."""
         raise NotImplementedError
 
+    def _version_values(self):
+        """Return what else a version keeps, as values of it. Hook."""
+        return {}
+
+    def _definition_checksum(self, text):
+        """Return the fingerprint of all that makes a version another one. Hook."""
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def _current_version(self):
         """The newest version, made now if there is none yet."""
         self.ensure_one()
@@ -73,7 +81,7 @@ class StewardVersioned(models.AbstractModel):
     def _keep_version(self, note=None):
         """Make a version if the definition is not that of the newest one."""
         text = self._definition()
-        checksum = hashlib.sha256(text.encode()).hexdigest()
+        checksum = self._definition_checksum(text)
         newest = self.version_id
         if newest.checksum == checksum:
             return
@@ -86,6 +94,7 @@ class StewardVersioned(models.AbstractModel):
                 "checksum": checksum,
                 "note": note,
                 "author_id": self.env.uid,
+                **self._version_values(),
             }
         )
         record = self.with_context(steward_versioning=_VERSIONING)
@@ -103,6 +112,8 @@ class StewardVersion(models.AbstractModel):
     _order = "number desc"
     _rec_name = "number"
     _version_of = None  # the field that leads to what this is a version of
+    # what is found out about a version later: our code writes these, nothing else
+    _version_facts = ()
 
     number = fields.Integer("Version", required=True, readonly=True, aggregator=None)
     text = fields.Text("Definition", required=True, readonly=True)
@@ -152,9 +163,10 @@ class StewardVersion(models.AbstractModel):
             raise Refused(self.env._("Versions are made by saving what they are of."))
         return super().create(vals_list)
 
-    # pylint: disable-next=method-required-super
-    def write(self, vals):  # noqa: ARG002 - whatever it is
-        raise Refused(self.env._("A version never changes; make a new one."))
+    def write(self, vals):
+        if not vals or set(vals) - set(self._version_facts):
+            raise Refused(self.env._("A version never changes; make a new one."))
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):

@@ -5,6 +5,12 @@ from typing import Any
 from odoo import api, models
 from odoo.addons.steward.exceptions import Refused
 
+AT_WORK = "steward_run"  # in the context of what a run does: its `RunId`
+
+
+class RunId(int):
+    """The id of the run that something is done for. What comes over RPC is none."""
+
 
 @dataclass(frozen=True)
 class Attempt:

@@ -7,6 +7,7 @@ from odoo.tools import SQL
 from ..executor import LEASE, Claim, Executor
 from ..kernel.ledger import FAILED
 from ..ledger import CAPTURE
+from .steward_guard import AT_WORK, RunId
 
 MAX_DEATHS = 3  # workers that may die at one step
 BATCH = 200  # runs that one look at the stragglers takes care of
@@ -64,6 +65,13 @@ class StewardRun(models.Model):
         claim = self._claim(self.env.context.get("job_uuid") or uuid.uuid4().hex)
         if claim is not None:
             Executor(self, claim).work()
+
+    @api.model
+    def _at_work(self):
+        """The run that the caller works for; empty when nobody does."""
+        run_id = self.env.context.get(AT_WORK)
+        # sudo: steward.run - what a run does knows which one it is
+        return self.sudo().browse(int(run_id) if isinstance(run_id, RunId) else ())
 
     # -- who works -------------------------------------------------------------------
 

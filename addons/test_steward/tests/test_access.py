@@ -91,7 +91,10 @@ class TestAccessMatrix(TransactionCase):
 
     def made(self, model, values):
         """A row, also of what only our code may write."""
-        return getattr(model, "_create_own", model.create)(values)
+        row = getattr(model, "_create_own", model.create)(values)
+        if model._name == "steward.skill":  # employees see those in use
+            row._write_own({"approved_version_id": row.version_id.id})
+        return row
 
     def minimal(self, model, name, company=None):
         """What a row of this model cannot be made without, for a company."""
@@ -106,6 +109,8 @@ class TestAccessMatrix(TransactionCase):
             parent = self.env[model._name.removesuffix(".version")]
             made = parent.create(self.minimal(parent, f"{name}-parent", company))
             version = {"number": 2, "text": name, "checksum": name}
+            if "approved_at" in model._fields:  # employees see those that were in use
+                version["approved_at"] = "2026-11-21 12:00:00"
             return {**version, model._version_of: made.id}
         if model._name in ("steward.prompt.label", "steward.prompt.move"):
             prompts = self.env["steward.prompt"]
@@ -129,6 +134,18 @@ class TestAccessMatrix(TransactionCase):
             document = self.made(documents, theirs)
             return {"document_id": document.id, "sequence": 1, "text": name}
         ledger = {"company_id": (company or self.env.company).id}
+        at = "2026-11-21 12:00:00"
+        if model._name == "steward.skill.use":
+            skills = self.env["steward.skill"]
+            skill = skills.create(self.minimal(skills, f"{name}-skill", company))
+            links = {"skill_id": skill.id, "version_id": skill.version_id.id}
+            return {**ledger, **links, "trace_id": name, "arm": "with", "used_at": at}
+        if model._name == "steward.guardrail.hit":
+            guardrails = self.env["steward.guardrail"]
+            guardrail = guardrails.create(
+                self.minimal(guardrails, f"{name}-guardrail", company)
+            )
+            return {**ledger, "guardrail_id": guardrail.id, "tool": name, "at": at}
         if model._name.startswith("steward.chat.answer"):
             models = self.env["steward.model"]
             asked = models.create(self.minimal(models, f"{model._table}-{name}"))
@@ -149,6 +166,13 @@ class TestAccessMatrix(TransactionCase):
         return values | {
             "steward.agent": {"code": name, "kind": "external"},
             "steward.evidence": {"scope": name},
+            "steward.guardrail": {"text": name, "definition": '{"tool": "a"}'},
+            "steward.skill": {
+                "name": name,
+                "title": name.capitalize(),
+                "description": "Shows who may see it.",
+            },
+            "steward.skill.harvest": {**ledger, "began_at": at},
             "steward.failure": {**ledger, "fingerprint": name, "category": "bug"},
             "steward.metric": {**ledger, "grain": "1", "start": "2026-11-21 12:00:00"},
             "steward.operation": {"uuid": name, "verb": "matrix"},

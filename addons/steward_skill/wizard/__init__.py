@@ -1,0 +1,2 @@
+from . import steward_skill_decision
+from . import steward_skill_exchange
