@@ -38,21 +38,21 @@ SETTINGS = SQL(
 FIND = """
     %(settings)s
     WITH readable AS MATERIALIZED (
-        SELECT id, name, company_id, confidence, approved_version_id AS version_id
+        SELECT id, approved_version_id AS version_id
           FROM steward_skill WHERE id IN %(readable)s
     ), shortlist AS (
-        (SELECT version.id
+        (SELECT readable.id AS skill_id, version.id AS version_id
            FROM readable
            JOIN steward_skill_version AS version ON version.id = readable.version_id
           WHERE version.embedder = %(embedder)s
           ORDER BY %(near)s LIMIT %(many)s)
         UNION
-        (SELECT version.id
+        (SELECT readable.id AS skill_id, version.id AS version_id
            FROM readable
            JOIN steward_skill_version AS version ON version.id = readable.version_id
           WHERE version.phrases && %(phrases)s LIMIT %(many)s)
         UNION
-        (SELECT version.id
+        (SELECT readable.id AS skill_id, version.id AS version_id
            FROM readable
            JOIN steward_skill_version AS version ON version.id = readable.version_id
           WHERE (version.embedder IS NULL OR version.embedder < %(embedder)s
@@ -61,14 +61,14 @@ FIND = """
           ORDER BY ts_rank(%(weights)s::real[], version.search, %(query)s::tsquery) DESC
           LIMIT %(many)s)
     ), fit AS (
-        SELECT readable.id AS skill_id, version.id AS version_id, readable.name,
-               version.trigger_words, readable.company_id, readable.confidence,
+        SELECT skill.id AS skill_id, version.id AS version_id, skill.name,
+               version.trigger_words, skill.company_id, skill.confidence,
                LEAST(1, %(scale)s * ts_rank(%(weights)s::real[], version.search,
                                             %(query)s::tsquery)) AS words,
                CASE WHEN version.embedder = %(embedder)s THEN -(%(near)s) END AS near
           FROM shortlist
-          JOIN steward_skill_version AS version ON version.id = shortlist.id
-          JOIN readable ON readable.version_id = version.id
+          JOIN steward_skill_version AS version ON version.id = shortlist.version_id
+          JOIN steward_skill AS skill ON skill.id = shortlist.skill_id
     )
     SELECT * FROM fit
      ORDER BY CASE WHEN near IS NULL THEN words
@@ -307,9 +307,14 @@ class StewardSkillVersion(models.Model):
                     SQL(SEARCH),
                 )
             )
-        for column, method in (("phrases", "gin"), ("embedder", "btree")):
-            name = f"steward_skill_version_{column}"
-            sql.create_index(cr, name, self._table, [column], method=method)
+        sql.create_index(
+            cr, "steward_skill_version_embedder", self._table, ["embedder"]
+        )
+        # what waits to be put into such an index is read whole by each search
+        cr.execute(
+            "CREATE INDEX IF NOT EXISTS steward_skill_version_phrases"
+            " ON steward_skill_version USING gin (phrases) WITH (fastupdate = off)"
+        )
         if self.env["steward.space"]._ensure_extension():
             self._add_column()
 
