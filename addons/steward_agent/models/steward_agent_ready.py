@@ -34,9 +34,10 @@ class StewardAgent(models.Model):
     def action_add_ready_made(self) -> dict:
         """Add those that this company lacks, and show all agents."""
         self.env["steward.agent"].add_ready_made()
-        return self.env["ir.actions.act_window"]._for_xml_id(
+        action = self.env["ir.actions.act_window"]._for_xml_id(
             "steward_agent.action_agents"
         )
+        return {**action, "target": "main"}
 
     def _copied_to(self, company):
         """This agent for another company, with the rules by which it asks."""

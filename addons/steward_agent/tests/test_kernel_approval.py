@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 from odoo.addons.steward.tests import kernel_common  # noqa: F401
 from odoo.tests import BaseCase
 
-from ..kernel.approval import WHEN, Call, Rule, deciding, exceeds, fingerprint
+from ..kernel.approval import (
+    WHEN,
+    Call,
+    Rule,
+    deciding,
+    differing,
+    exceeds,
+    fingerprint,
+)
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -17,6 +25,8 @@ plain = st.recursive(
     max_leaves=6,
 )
 some = st.none() | st.integers(1, 3)
+link = st.builds(lambda number: {"id": number, "name": "Ann"}, st.integers(1, 9))
+before = st.just(False) | st.integers(2, 9) | link | st.lists(link, max_size=3)
 rules = st.builds(
     Rule,
     id=st.integers(1, 99),
@@ -94,6 +104,39 @@ class TestApprovalRules(BaseCase):
         # as JSON: True is not 1 there
         self.assertEqual(same, repr(_ordered(one)) == repr(_ordered(other)))
         self.assertNotEqual(fingerprint(["t"], one), fingerprint(["u"], one))
+
+    @given(st.dictionaries(st.sampled_from("abcd"), before, max_size=4), st.data())
+    def test_what_differs_is_told_and_nothing_else(self, shown, data):
+        names = sorted(shown)
+        others = data.draw(st.sets(st.sampled_from(names)) if names else st.just(set()))
+        now = {
+            name: "another" if name in others else renamed(value)
+            for name, value in shown.items()
+        }
+        self.assertEqual(differing(told(shown), told(now)), sorted(others))
+
+    def test_records_and_fields_that_come_and_go(self):
+        one, other = told({"a": 1}), told({"a": 1}, record=8)
+        self.assertEqual(differing(one, other), ["a"])
+        self.assertEqual(differing(one, one + other), ["a"])
+        self.assertEqual(differing(told({}), one), ["a"])
+        self.assertEqual(differing([], []), [])
+
+
+def told(values, record=7):
+    """What a preview tells of these values before a change."""
+    changes = [
+        {"field": field, "before": value, "after": "x"}
+        for field, value in values.items()
+    ]
+    return [{"model": "res.partner", "id": record, "changes": changes}]
+
+
+def renamed(value):
+    """The same links, by other names."""
+    if isinstance(value, list):
+        return [renamed(one) for one in value]
+    return {**value, "name": "Eve"} if isinstance(value, dict) else value
 
 
 def _ordered(value):

@@ -73,6 +73,28 @@ class TestTranscript(BaseCase):
         [source] = told[-1].sources
         self.assertEqual((source["model"], source["id"]), ("res.partner", 7))
 
+    def test_what_an_answer_refers_to_from_before(self):
+        """Earlier runs are not told again, but what they found is known."""
+        passages = {"passages": [{"number": 3, "title": "Refunds", "url": "/r"}]}
+        call = {**FINDS, "id": "a"}
+        before = [
+            {"role": "user", "content": "How?"},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {
+                "role": "tool",
+                "tool_call_id": "a",
+                "content": wrap_value(passages, BOUNDARY, "tool find", 1000),
+            },
+        ]
+        said = [
+            {"role": "user", "content": "And where?"},
+            {"role": "assistant", "content": "See [3]."},
+        ]
+        told = lines(said, BOUNDARY, before=before)
+        self.assertEqual([line.by for line in told], ["person", "agent"])
+        self.assertEqual(told[-1].sources, tuple(passages["passages"]))
+        self.assertFalse(lines(said, BOUNDARY)[-1].sources)
+
     def test_values_that_cannot_be_read(self):
         self.assertIsNone(unwrapped("Not called: there is no such tool", BOUNDARY))
         cut = wrap_value({"a": "b" * 50}, BOUNDARY, "tool", 20)
