@@ -455,23 +455,32 @@ class StewardGuardrail(models.Model):
         """
         made = self.browse()
         for failure in failures:
-            # sudo: steward.guardrail - whether there is one, in whatever state
-            known = self.sudo().with_context(active_test=False)
-            if not known.search_count(
-                [
-                    ("fingerprint", "=", failure.fingerprint),
-                    ("company_id", "in", [failure.company_id.id, False]),
-                ],
-                limit=1,
-            ):
-                made |= self._propose(failure)
+            made |= self._propose(failure)
         return made
+
+    @api.model
+    def _known_for(self, failure):
+        """The guards against a failure that there are, in whatever state."""
+        # sudo: steward.guardrail - whether there is one; nobody is told
+        known = self.sudo().with_context(active_test=False)
+        found = known.search(
+            [
+                ("fingerprint", "=", failure.fingerprint),
+                ("company_id", "in", [failure.company_id.id, False]),
+            ]
+        )
+        return [one._guard(one.version_id) for one in found]
 
     @api.model
     def _propose(self, failure):
         # sudo: steward.run - compared by code; a person sees the proposal
         runs = self.env["steward.run"].sudo()
-        failed = runs._that_failed_of(failure, FAILED)._traces()
+        known = self._known_for(failure)
+        failed = [
+            trace
+            for trace in runs._that_failed_of(failure, FAILED)._traces()
+            if not any(kernel.tried(guard, [trace], []).caught for guard in known)
+        ]
         causes = {trace.id: cause for trace in failed if (cause := cause_of(trace))}
         if not causes:
             return self.browse()

@@ -272,6 +272,22 @@ class TestGuardrail(LearningCase):
         with self.assertRaises(Invalid):
             failure.with_user(self.operator).action_propose_guardrail()
 
+    def test_the_same_failure_elsewhere(self):
+        """One that the guardrail against it does not meet gets its own, once."""
+        steps = """
+  - tool: find_records
+    arguments: {model: "{{ model }}", limit: "{{ limit }}"}
+"""
+        inputs = "{model: {type: text}, limit: {type: integer}}"
+        agent = self.agent(steps, inputs)
+        made = []
+        for model in ("res.partner", "res.bank", "res.partner"):
+            for limit in (1, 2, 3):
+                self.run_agent(agent, model=model, limit=limit)
+            run = self.run_agent(agent, model=model, limit=9000)
+            made.append(len(self.guardrails._propose_for(self.failure_of(run))))
+        self.assertEqual(made, [1, 1, 0])
+
     # -- how they do -----------------------------------------------------------------
 
     def test_noisy_ones_should_retire(self):
