@@ -91,7 +91,10 @@ class TestAccessMatrix(TransactionCase):
 
     def made(self, model, values):
         """A row, also of what only our code may write."""
-        return getattr(model, "_create_own", model.create)(values)
+        row = getattr(model, "_create_own", model.create)(values)
+        if model._name == "steward.skill":  # employees see those in use
+            row._write_own({"approved_version_id": row.version_id.id})
+        return row
 
     def minimal(self, model, name, company=None):
         """What a row of this model cannot be made without, for a company."""
@@ -106,6 +109,8 @@ class TestAccessMatrix(TransactionCase):
             parent = self.env[model._name.removesuffix(".version")]
             made = parent.create(self.minimal(parent, f"{name}-parent", company))
             version = {"number": 2, "text": name, "checksum": name}
+            if "approved_at" in model._fields:  # employees see the approved ones
+                version["approved_at"] = "2026-11-21 12:00:00"
             return {**version, model._version_of: made.id}
         if model._name in ("steward.prompt.label", "steward.prompt.move"):
             prompts = self.env["steward.prompt"]
@@ -113,6 +118,17 @@ class TestAccessMatrix(TransactionCase):
             version = prompts.create(parent)._current_version()
             links = {"prompt_id": version.prompt_id.id, "version_id": version.id}
             return {model._rec_name: name, **links}
+        if model._name == "steward.skill.use":
+            skills = self.env["steward.skill"]
+            skill = skills.create(self.minimal(skills, f"{name}-skill", company))
+            return {
+                "company_id": (company or self.env.company).id,
+                "trace_id": name,
+                "skill_id": skill.id,
+                "version_id": skill.version_id.id,
+                "arm": "with",
+                "used_at": "2026-11-21 12:00:00",
+            }
         if model._name == "steward.hook":
             theirs = {"name": f"{name}-source", "kind": "push"}
             source = self.env["steward.source"].create(theirs)
@@ -172,6 +188,9 @@ class TestAccessMatrix(TransactionCase):
             "steward.budget": {"limit_amount": 1},
             "steward.playbook": {"code": name},
             "steward.prompt": {"code": name, "text": name},
+            "steward.skill": {"description": name},
+            "steward.skill.harvest": ledger,
+            "steward.guardrail": {"text": name},
             "steward.price": {"rate_input": 1},
             "steward.provider": {"code": name},
             "steward.search.case": {"expected": name},
