@@ -27,6 +27,7 @@ HARMLESS_FIELDS: dict[tuple[str, str], str] = {
     ("steward.agent", "schedule_failed"): "a sentence for people",
     ("steward.approval", "step_key"): "names a step of a playbook",
     ("steward.chunk", "path"): "headings",
+    ("steward.skill.file", "path"): "a place within the skill's own folder",
     ("steward.document", "url"): "for readers; nothing calls it",
     ("steward.source", "record_domain"): "of this database's records",
     ("steward.source.item", "key"): "fetched by its source only, which has no address",
@@ -46,6 +47,8 @@ HARMLESS_PARAMETERS = {
     "steward.search.half_life": "a number",
     "steward.search.keep_days": "a number",
     "steward.search.worse_most": "a number",
+    "steward.skill_authors_approve": "yes or no",
+    "steward.skill_review_days": "a number",
 }
 # model -> values of a row that a generic one cannot have
 SAMPLES: dict[str, dict] = {}
