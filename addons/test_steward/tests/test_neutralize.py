@@ -42,6 +42,7 @@ HARMLESS_PARAMETERS = {
     "steward.chat.cache_mb": "a number",
     "steward.contact_id": "the id of a user",
     "steward.embedding.max_rows": "a number",
+    "steward.guardrail_share": "a number",
     "steward.knowledge.agents_make_sources": "yes or no",
     "steward.search.freshness": "a number",
     "steward.search.half_life": "a number",
