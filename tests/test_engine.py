@@ -155,6 +155,7 @@ def test_killed_worker_frees_its_place(worker):
     assert answer(waiting)["got"]
 
 
+@pytest.mark.thorough
 def test_killed_trial_call_frees_its_permit(databases, base, worker):
     """kill -9 between lease and release: the permit ends by itself."""
     databases.sql(

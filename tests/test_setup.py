@@ -395,6 +395,7 @@ def test_cluster_ends_with_its_users(own):
     assert _gone(pid)
 
 
+@pytest.mark.thorough
 def test_half_written_packages_are_made_anew(tmp_path, monkeypatch):
     """An install that was killed: the environment is not taken for whole."""
     settings = _settings(tmp_path, monkeypatch)

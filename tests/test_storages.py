@@ -568,6 +568,7 @@ def wrapped(world, script):
     return world.configured(restic=path)
 
 
+@pytest.mark.thorough
 def test_restic_says_incomplete(world, repository):
     """It made a snapshot all the same, without a file: that is no backup."""
     config = wrapped(world, '"$real" "$@" || exit; [ "$1" != backup ] || exit 3')
@@ -628,6 +629,7 @@ def test_restic_runner_dies(world, repository):
     ]
 
 
+@pytest.mark.thorough
 def test_restic_in_s3(server, world, bucket, repository):
     """A repository in the bucket; a lost connection is restic's to bear."""
     told = {

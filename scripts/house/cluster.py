@@ -31,7 +31,7 @@ START_TIMEOUT = 60  # seconds, crash recovery included
 
 COMMON = {
     "listen_addresses": "",
-    "max_connections": "300",  # three lanes of tests with servers of their own
+    "max_connections": "300",  # four lanes of tests with servers of their own
     "shared_buffers": "256MB",
     "unix_socket_permissions": "0700",
     "log_min_messages": "warning",

@@ -1,5 +1,6 @@
 """Run the tests: all of them on both cores, or one addon's in seconds."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from house.odoo import write_conf
 from house.settings import ADDONS, ROOT, Settings, addons, product_addons
 
 BENCHES = ROOT / "bench"
+INSIDE = 2  # lanes of the addons' tests
 OUTSIDE = 2  # lanes of the tests from outside
 # dealt out first, in the alphabet's order, so that the lanes end at about the same time
 SLOW = {
@@ -115,7 +117,7 @@ def _parts(path: Path) -> list[str]:
 
 
 def whole(settings: Settings, thorough: bool = False) -> int:
-    """Every test, in lanes: one inside Odoo, two from outside, which mostly wait."""
+    """Every test, in lanes: two inside Odoo, two from outside, which mostly wait."""
     browser.ensure(settings)
     began = time.monotonic()
     results = settings.data / "results"
@@ -125,27 +127,8 @@ def whole(settings: Settings, thorough: bool = False) -> int:
     with test_server(settings) as server:
         databases = Databases(settings, server, "test")
         env = _env(server)
-        with databases.clone(databases.template(addons())) as database:
-            conf = _conf(settings, server, database)
-            _shell(databases, conf, database, BUNDLES, "making the screens' bundles")
-            kernels = [str(p) for p in sorted(ADDONS.glob("*/kernel"))]
-            lanes = {
-                "addons": _addons_command(
-                    settings,
-                    conf,
-                    "--doctest-modules",
-                    f"--each-addon={','.join(addons())}",
-                    f"--counts={results / 'addons.json'}",
-                    *(
-                        "--cov=addons",
-                        "--cov=client",
-                        "--cov-report=",
-                        "--durations=30",
-                    ),
-                    *kernels,
-                    *(str(ADDONS / name / "tests") for name in addons()),
-                ),
-            }
+        with contextlib.ExitStack() as stack:
+            lanes = _inside(settings, databases, results, stack)
             files_outside = sorted(
                 (ROOT / "tests").glob("test_*.py"),
                 key=lambda path: (path.stem.removeprefix("test_") not in SLOW, path),
@@ -156,11 +139,10 @@ def whole(settings: Settings, thorough: bool = False) -> int:
                 lanes[name] = _pytest(
                     settings,
                     *("-p", "no:odoo", f"--counts={results / name}.json", *chosen),
-                    *("--cov=client", "--cov-report=", "--durations=30"),
+                    *("--cov=client", "--cov-report=", "--durations=12"),
                     *files_outside[number::OUTSIDE],
                 )
             failed = _run_lanes(lanes, env, results)
-            conf.unlink()
         complaints = coverage_gate.check(settings, _coverage(settings, results))
     for complaint in complaints:
         print(f"  coverage   {complaint}", file=sys.stderr)
@@ -178,6 +160,36 @@ def whole(settings: Settings, thorough: bool = False) -> int:
         flush=True,
     )
     return 1 if total["failed"] else 0
+
+
+def _inside(
+    settings: Settings,
+    databases: Databases,
+    results: Path,
+    stack: contextlib.ExitStack,
+) -> dict[str, list[str]]:
+    """The lanes inside Odoo, each with some of the addons and a database of its own."""
+    source = stack.enter_context(databases.clone(databases.template(addons())))
+    conf = _conf(settings, databases.server, source)
+    stack.callback(conf.unlink)
+    _shell(databases, conf, source, BUNDLES, "making the screens' bundles")
+    lanes = {}
+    for number in range(INSIDE):
+        lane, names = f"addons{number + 1}", addons()[number::INSIDE]
+        database = stack.enter_context(databases.clone(source))
+        conf = _conf(settings, databases.server, database)
+        stack.callback(conf.unlink)
+        lanes[lane] = _addons_command(
+            settings,
+            conf,
+            "--doctest-modules",
+            f"--each-addon={','.join(names)}",
+            f"--counts={results / lane}.json",
+            *("--cov=addons", "--cov=client", "--cov-report=", "--durations=12"),
+            *(str(path) for name in names for path in ADDONS.glob(f"{name}/kernel")),
+            *(str(ADDONS / name / "tests") for name in names),
+        )
+    return lanes
 
 
 def _coverage(settings: Settings, results: Path) -> Path:

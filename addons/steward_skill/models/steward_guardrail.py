@@ -72,6 +72,7 @@ class StewardGuardrail(models.Model):
     version_id = fields.Many2one(
         "steward.guardrail.version", "Newest version", readonly=True, copy=False
     )
+    version_number = fields.Integer("Version", related="version_id.number")
     version_ids = fields.One2many(
         "steward.guardrail.version", "guardrail_id", "Versions", readonly=True
     )
@@ -289,10 +290,11 @@ class StewardGuardrail(models.Model):
             guardrail._write_own({"state": "review"})
 
     def action_approve(self) -> None:
-        """Put the newest version in force."""
+        """Put the version in force that the screen shows."""
         self._check_may_review()
+        seen = self.env.context.get("seen_version")
         for guardrail in self:
-            guardrail._approve(guardrail.version_id.number)
+            guardrail._approve(seen or guardrail.version_number)
 
     @api.model
     def approve(self, id: int, version: int) -> dict:

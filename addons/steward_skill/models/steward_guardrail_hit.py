@@ -32,7 +32,11 @@ class StewardGuardrailHit(models.Model):
     )
 
     guardrail_id = fields.Many2one(
-        "steward.guardrail", required=True, readonly=True, ondelete="cascade"
+        "steward.guardrail",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
     )
     version_id = fields.Many2one(
         "steward.guardrail.version", readonly=True, ondelete="cascade"

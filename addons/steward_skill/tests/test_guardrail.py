@@ -3,6 +3,7 @@ import time
 from unittest.mock import patch
 
 from odoo.addons.steward.exceptions import Invalid, Refused
+from odoo.addons.steward_agent import executor
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
@@ -177,6 +178,9 @@ class TestGuardrail(LearningCase):
         approve = self.guardrails.with_user(self.reviewer).approve
         with self.assertRaisesRegex(Refused, "changed meanwhile"):
             approve(guardrail.id, looked_at)
+        screen = guardrail.with_user(self.reviewer).with_context(seen_version=looked_at)
+        with self.assertRaisesRegex(Refused, "changed meanwhile"):
+            screen.action_approve()
         self.assertEqual(
             approve(guardrail.id, looked_at + 1),
             {"id": guardrail.id, "state": "approved", "version": looked_at + 1},
@@ -192,6 +196,24 @@ class TestGuardrail(LearningCase):
         guardrail.with_user(self.reviewer).action_retire()
         run = self.run_agent(self.writer(), values=FAX)
         self.assertNotEqual(run.category, "rights")
+
+    def test_another_worker_put_it_in_force(self):
+        """A run at work hears of it at its next step."""
+        guardrail = self.in_force(definition=FAX_RULE)
+        version = guardrail.approved_version_id
+        guardrail._write_own({"approved_version_id": False})
+        self.assertFalse(self.guardrails._in_force()[1])
+        self.env.flush_all()
+        self.cr.execute(
+            "UPDATE steward_guardrail SET approved_version_id = %s WHERE id = %s",
+            [version.id, guardrail.id],
+        )
+        self.cr.execute("INSERT INTO orm_signaling_default DEFAULT VALUES")
+        self.env.invalidate_all()
+        self.assertFalse(self.guardrails._in_force()[1])  # as this worker knows it
+        with patch.object(executor, "HEARS", -1):
+            run = self.run_agent(self.writer(), values=FAX)
+        self.assertEqual(run.category, "rights")
 
     def test_what_cannot_be_checked(self):
         for definition in ("{", "[]", "{}", '{"tool": "a", "if": 1}'):
