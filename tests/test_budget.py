@@ -1,15 +1,11 @@
 """Budgets under many workers: with real processes and a real server's database."""
 
-import json
-import subprocess
-from pathlib import Path
+import time
 
 import pytest
+from forge import Forge
 
-from house import odoo as calling
 from house.settings import product_addons
-
-WORKERS = Path(__file__).with_name("workers.py")
 
 
 @pytest.fixture(scope="module")
@@ -59,40 +55,23 @@ def standing(databases, base, company):
     return read
 
 
+@pytest.fixture(scope="module")
+def forge(settings, databases, base):
+    forge = Forge(settings, databases, base)
+    yield forge
+    forge.end()
+
+
 @pytest.fixture
-def worker(settings, databases, base):
+def worker(forge):
     """Starts a worker process; its answer is a line of JSON."""
-    started = []
-
-    def start(scenario, *arguments):
-        process = subprocess.Popen(
-            [settings.python, WORKERS, databases.conf, base, scenario]
-            + [str(argument) for argument in arguments],
-            env=calling.environment(settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def answer(process, timeout=120):
-    out, err = process.communicate(timeout=timeout)
-    assert process.returncode == 0, err
-    assert not calling.complaints(err.splitlines())
-    return json.loads(out.splitlines()[-1])
+    return forge.start
 
 
 def rush(worker, company, times, amount, actual=""):
     """Fifty callers at once, in two processes."""
     both = [worker("spends", company, times, 25, amount, actual) for _two in "ab"]
-    found = [answer(process) for process in both]
+    found = [process.answer() for process in both]
     assert [f["errors"] for f in found] == [[], []]
     return sum(f["granted"] for f in found)
 
@@ -114,7 +93,7 @@ def test_fifty_at_once_lose_nothing(worker, budget, company, standing):
 
 def test_spent_survives_the_callers_rollback(worker, budget, company, standing):
     budget(10)
-    answer(worker("spend_and_fail", company))
+    worker("spend_and_fail", company).answer()
     assert standing() == [(2, 0, 0)]
 
 
@@ -126,16 +105,15 @@ def test_killed_callers_money_comes_back(worker, budget, company, standing):
     assert standing() == [(0, 8, 0)]
     killed.kill()
     killed.wait()
-    # loading the next process takes longer than the lease
-    assert answer(worker("spends", company, 1, 1, "9", "6"))["granted"] == 1
+    time.sleep(1.5)  # longer than the lease
+    assert worker("spends", company, 1, 1, "9", "6").answer()["granted"] == 1
     assert standing() == [(6, 0, 0)]
     # somebody finds out what the killed one had spent: counted, once
-    assert answer(worker("settle_money", token, "3"))["counted"]
-    assert not answer(worker("settle_money", token, "3"))["counted"]
+    assert worker("settle_money", token, "3").answer()["counted"]
+    assert not worker("settle_money", token, "3").answer()["counted"]
     assert standing() == [(9, 0, 0)]
 
 
-@pytest.mark.thorough
 def test_people_are_told_once(worker, budget, company, standing, databases, base):
     """Fifty cross the thresholds at once."""
     budget(5)

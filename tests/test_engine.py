@@ -1,17 +1,13 @@
 """What survives a rollback, and what many workers share: with real processes."""
 
 import json
-import subprocess
 import time
-from pathlib import Path
 
 import psycopg2
 import pytest
+from forge import Forge
 
-from house import odoo as calling
 from house.settings import product_addons
-
-WORKERS = Path(__file__).with_name("workers.py")
 
 
 @pytest.fixture(scope="module")
@@ -38,34 +34,17 @@ def _has(databases, database, column):
     )
 
 
+@pytest.fixture(scope="module")
+def forge(settings, databases, base):
+    forge = Forge(settings, databases, base)
+    yield forge
+    forge.end()
+
+
 @pytest.fixture
-def worker(settings, databases, base):
+def worker(forge):
     """Starts a worker process; its answer is a line of JSON."""
-    started = []
-
-    def start(scenario, *arguments):
-        process = subprocess.Popen(
-            [settings.python, WORKERS, databases.conf, base, scenario]
-            + [str(argument) for argument in arguments],
-            env=calling.environment(settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def answer(process, timeout=90):
-    out, err = process.communicate(timeout=timeout)
-    assert process.returncode == 0, err
-    assert not calling.complaints(err.splitlines())
-    return json.loads(out.splitlines()[-1])
+    return forge.start
 
 
 def color(databases, base):
@@ -79,12 +58,12 @@ def test_eight_writers_lose_nothing(databases, base, worker):
     before = color(databases, base)[0][0]
     both = [worker("count", "count", 200, 4) for _process in range(2)]
     for process in both:
-        assert answer(process)["errors"] == []
+        assert process.answer()["errors"] == []
     assert color(databases, base)[0][0] == before + 1600
 
 
 def test_survives_the_callers_rollback(databases, base, worker):
-    answer(worker("roll_back", "count"))
+    worker("roll_back", "count").answer()
     assert color(databases, base)[0] == (7, None)
 
 
@@ -100,7 +79,7 @@ def test_lock_wait_is_bounded(databases, base, worker):
     try:
         with holder.cursor() as cursor:
             cursor.execute("SELECT 1 FROM res_partner WHERE ref = 'count' FOR UPDATE")
-            assert answer(worker("blocked", "count"))["error"] == "STEWARD-LOCKED"
+            assert worker("blocked", "count").answer()["error"] == "STEWARD-LOCKED"
     finally:
         holder.close()
 
@@ -109,7 +88,7 @@ def test_all_workers_learn_of_a_breach(databases, base, worker):
     """A busy worker sees failures; a quiet one, healthy until then, is refused too."""
     quiet = worker("calls", "shared", 25, 0.5, "no")
     busy = worker("calls", "shared", 12, 0.05, "yes")
-    bad, good = answer(busy), answer(quiet)
+    bad, good = busy.answer(), quiet.answer()
     assert bad["refused"] > 0, (bad, good)
     assert good["refused"] > 0, (bad, good)
     assert abs(good["first_refusal"] - bad["first_refusal"]) < 10
@@ -135,9 +114,7 @@ def test_breaker_without_a_database(databases, base, worker):
         time.sleep(3)
     finally:
         databases.sql(f'ALTER DATABASE "{base}" ALLOW_CONNECTIONS true')
-    out, err = busy.communicate(timeout=90)
-    assert busy.returncode == 0, err
-    found = json.loads(out.splitlines()[-1])
+    found = busy.answer(complains=True)  # of the cut
     assert found["refused"] == 0
     assert found["made"] > 100, "calls stopped while the database was away"
     row = databases.sql(
@@ -152,10 +129,9 @@ def test_killed_worker_frees_its_place(worker):
     assert holder.stdout.readline() == "ready\n"
     waiting = worker("take_place", "only", 30)
     holder.kill()
-    assert answer(waiting)["got"]
+    assert waiting.answer()["got"]
 
 
-@pytest.mark.thorough
 def test_killed_trial_call_frees_its_permit(databases, base, worker):
     """kill -9 between lease and release: the permit ends by itself."""
     databases.sql(
@@ -177,7 +153,7 @@ def test_killed_trial_call_frees_its_permit(databases, base, worker):
     now = databases.sql("SELECT extract(epoch FROM now())::float8", base)[0][0]
     assert now < expires <= now + 120
     # the other four permits are there meanwhile
-    found = answer(worker("calls", "trial", 1, 0.05, "no"))
+    found = worker("calls", "trial", 1, 0.05, "no").answer()
     assert found["made"] >= 4
 
 
@@ -203,7 +179,7 @@ def test_many_callers_share_one_limit(databases, base, worker):
         " VALUES ('shared', 40, 1, 40)",
         base,
     )
-    both = [answer(w) for w in [worker("takes", "shared", 8, 10) for _two in "ab"]]
+    both = [w.answer() for w in [worker("takes", "shared", 8, 10) for _two in "ab"]]
     taken = sum(found["taken"] for found in both)
     began, ended = min(f["began"] for f in both), max(f["ended"] for f in both)
     assert taken <= 40 + 40 * (ended - began)
@@ -212,7 +188,7 @@ def test_many_callers_share_one_limit(databases, base, worker):
 
 def test_vectors_are_shared_by_workers(databases, base, worker):
     """Workers embed the same at once, and fail after it; each text is kept once."""
-    both = [answer(w) for w in [worker("embed", 300, 3) for _process in range(2)]]
+    both = [w.answer() for w in [worker("embed", 300, 3) for _process in range(2)]]
     for told in both:
         assert (told["wrong"], told["errors"]) == ([], [])
     kept = "SELECT count(*), count(DISTINCT digest) FROM steward_embedding"
@@ -222,6 +198,6 @@ def test_vectors_are_shared_by_workers(databases, base, worker):
     computed = sum(told["computed"] for told in both)
     assert databases.sql(paid, base) == [(computed,)]
     # a third one computes nothing
-    assert answer(worker("embed", 300, 1))["computed"] == 0
+    assert worker("embed", 300, 1).answer()["computed"] == 0
     asked = "SELECT sum(misses) FROM steward_embedding_day"
     assert databases.sql(asked, base) == [(computed,)]

@@ -1,18 +1,25 @@
 """Worker processes for the tests from outside: an Odoo registry without a server.
 
-    python workers.py CONF DATABASE SCENARIO [ARGUMENT ...]
+    python workers.py CONF DATABASE SOCKET
 
-Each scenario is what one worker of many does; it prints one line of JSON.
+Loads Odoo once, and then forks a worker for each message that comes through the socket,
+``[scenario, argument, ...]`` as JSON with the files that are to be its standard output
+and standard error. Each scenario is what one worker of many does; it prints one line of
+JSON. See ``forge.py`` for the other side.
 """
 
 import json
+import os
+import signal
+import socket
 import sys
 import threading
 import time
+import traceback
 from contextlib import contextmanager, suppress
 
 import odoo.addons.base  # noqa: F401 - so that addons_path is known
-from odoo import SUPERUSER_ID, api
+from odoo import SUPERUSER_ID, api, sql_db
 from odoo.modules.registry import Registry
 from odoo.tools import config
 
@@ -275,9 +282,41 @@ def settle_money(database, token, actual):
         return {"counted": reservation.settle(Decimal(actual))}
 
 
+def serve(database, door):
+    Registry(database)
+    sql_db.close_all()  # a child shares no connection with its parent
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    door.sendall(b"ready\n")
+    while True:
+        message, files, *_ = socket.recv_fds(door, 65536, 2)
+        if not message:
+            return
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            door.close()
+            for number, file in enumerate(files, 1):
+                os.dup2(file, number)
+                os.close(file)
+            _work(database, *json.loads(message))
+        for file in files:
+            os.close(file)
+        door.sendall(f"{child}\n".encode())
+
+
+def _work(database, scenario, *arguments):
+    try:
+        print(json.dumps(globals()[scenario](database, *arguments)), flush=True)
+    except BaseException:  # noqa: BLE001 - told where the test reads it
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
 if __name__ == "__main__":
-    conf, base, scenario, *arguments = sys.argv[1:]
+    conf, base, descriptor = sys.argv[1:]
     config.parse_config(
         ["-c", conf, "-d", base, "--log-level=warn"], setup_logging=True
     )
-    print(json.dumps(globals()[scenario](base, *arguments)), flush=True)
+    serve(base, socket.socket(fileno=int(descriptor)))

@@ -43,7 +43,7 @@ _logger = logging.getLogger(__name__)
 SLICE = 30  # seconds after which a run makes room and goes on in another job
 LEASE = 120  # seconds without a sign after which a worker counts as dead
 TRIES = 5  # of a step that collides with somebody else's transaction
-HEARS = 2  # seconds until a worker at a run knows what others changed in caches
+CATCH_UP = 2  # seconds until a worker at a run knows what others changed in caches
 DENIALS = 3  # by people, after which the run of an agent that thinks is ended
 NEWS_EVERY = 0.3  # seconds between two messages to the screens about one run
 
@@ -78,7 +78,7 @@ class Executor(Thinking):
         self.env, self.cr = run.env, run.env.cr
         self.machine = self.cost = None
         self.now = self.news_at = 0.0
-        self.heard_at = monotonic()  # as the job began
+        self.caught_up_at = monotonic()  # as the job began
 
     def work(self):
         """Step by step, until it ends, has to wait, or others shall have their turn."""
@@ -115,7 +115,7 @@ class Executor(Thinking):
         raise AssertionError  # the loop returns or raises
 
     def _step(self, done) -> bool:
-        self._hear()
+        self._catch_up()
         wish = self._look()
         if wish:
             return self._obey(*wish)
@@ -142,11 +142,11 @@ class Executor(Thinking):
                     "failed", move.message, category=move.category
                 )
 
-    def _hear(self):
+    def _catch_up(self):
         """What other workers changed holds here, too: rules, guardrails, rights."""
-        if monotonic() - self.heard_at > HEARS:
+        if monotonic() - self.caught_up_at > CATCH_UP:
             self.env.registry.check_signaling(self.cr)
-            self.heard_at = monotonic()
+            self.caught_up_at = monotonic()
 
     def _look(self):
         """Whether the run is still ours, and what somebody wishes of it."""

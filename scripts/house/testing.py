@@ -174,8 +174,8 @@ def _inside(
     stack.callback(conf.unlink)
     _shell(databases, conf, source, BUNDLES, "making the screens' bundles")
     lanes = {}
-    for number in range(INSIDE):
-        lane, names = f"addons{number + 1}", addons()[number::INSIDE]
+    for number, names in enumerate(_dealt(addons(), INSIDE), 1):
+        lane = f"addons{number}"
         database = stack.enter_context(databases.clone(source))
         conf = _conf(settings, databases.server, database)
         stack.callback(conf.unlink)
@@ -190,6 +190,18 @@ def _inside(
             *(str(ADDONS / name / "tests") for name in names),
         )
     return lanes
+
+
+def _dealt(names: Sequence[str], count: int) -> list[list[str]]:
+    """Addons in so many shares with about as many tests in each."""
+    sizes = {
+        name: sum(path.stat().st_size for path in (ADDONS / name / "tests").glob("*"))
+        for name in names
+    }
+    shares: list[list[str]] = [[] for _ in range(count)]
+    for name in sorted(names, key=sizes.__getitem__, reverse=True):
+        min(shares, key=lambda share: sum(sizes[n] for n in share)).append(name)
+    return shares
 
 
 def _coverage(settings: Settings, results: Path) -> Path:

@@ -211,7 +211,7 @@ class TestGuardrail(LearningCase):
         self.cr.execute("INSERT INTO orm_signaling_default DEFAULT VALUES")
         self.env.invalidate_all()
         self.assertFalse(self.guardrails._in_force()[1])  # as this worker knows it
-        with patch.object(executor, "HEARS", -1):
+        with patch.object(executor, "CATCH_UP", -1):
             run = self.run_agent(self.writer(), values=FAX)
         self.assertEqual(run.category, "rights")
 
