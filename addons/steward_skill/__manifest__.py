@@ -22,7 +22,10 @@
         "views/steward_learning_menus.xml",
         "views/res_config_settings_views.xml",
     ],
-    "demo": ["demo/steward_skill_demo.xml"],
+    "demo": [
+        "demo/steward_skill_demo.xml",
+        "demo/steward_learning_demo.xml",
+    ],
     "assets": {
         "web.assets_backend": ["steward_skill/static/src/**/*"],
     },

@@ -9,6 +9,7 @@ from . import steward_skill_run
 from . import steward_context
 from . import steward_skill_harvest
 from . import steward_run
+from . import steward_run_demo
 from . import steward_guardrail
 from . import steward_guardrail_hit
 from . import steward_guard

@@ -489,7 +489,11 @@ class StewardGuardrail(models.Model):
         cause = next(iter(causes.values()))
         good = runs._that_used(cause.place, failure.company_id, GOOD)._traces()
         made = contrasts.proposal(cause.category, failed, good)
-        if made is None:
+        # what would not have met them helps nobody, and would be proposed each night
+        if (
+            made is None
+            or not kernel.tried(contrasts.guard_of(made), failed, []).caught
+        ):
             return self.browse()
         # nobody's own work: whoever asked for it may review it
         guardrail = self.with_user(SUPERUSER_ID)._create_own(

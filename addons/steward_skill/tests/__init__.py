@@ -1,3 +1,4 @@
+from . import test_demo
 from . import test_find
 from . import test_guardrail
 from . import test_harvest
