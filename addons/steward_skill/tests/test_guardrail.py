@@ -2,6 +2,7 @@ import json
 import time
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.addons.steward.exceptions import Invalid, Refused
 from odoo.addons.steward_agent import executor
 from odoo.exceptions import AccessError, ValidationError
@@ -268,6 +269,27 @@ class TestGuardrail(LearningCase):
         agent = self.writer(capture="none")
         failure = self.failure_of(self.run_agent(agent, values=FAX))
         self.assertFalse(self.guardrails._propose_for(failure))
+
+    def test_what_would_have_caught_nothing_is_not_proposed(self):
+        """Waiting before the next try helps where there was a next try."""
+        run = self.start(self.writer(), values={})
+        for number, proposed in enumerate((0, 1)):
+            run._ingest([], [self.timed_out(run, number)])
+            run._write_own({"state": "failed"})
+            made = self.guardrails._propose_for(self.failure_of(run))
+            self.assertEqual(len(made), proposed)
+        self.assertEqual((made.action, made.test_passed), ("retry", True))
+
+    def timed_out(self, run, number):
+        return {
+            "trace_id": run.trace_id,
+            "span_id": f"try-{number}",
+            "kind": "tool_call",
+            "name": "orders.lookup",
+            "started_at": f"{fields.Datetime.now().isoformat()}Z",
+            "error_type": "TimeoutError",
+            "error_message": "The shop did not answer.",
+        }
 
     def test_rights_are_for_the_agent_that_lacks_them(self):
         steps = "  - {tool: find_records, arguments: {model: ir.rule}}"
