@@ -180,10 +180,18 @@ class StewardGuardrail(models.Model):
             if not tested:
                 guardrail.test_result = False
                 continue
-            text = self.env._(
-                "Catches %(caught)s of %(failed)s failed runs, disturbs %(hit)s of"
-                " %(good)s good ones.",
-                **result._asdict(),
+            text = (
+                self.env._(
+                    "Catches %(caught)s of %(failed)s failed runs, disturbs %(hit)s of"
+                    " %(good)s good ones.",
+                    **result._asdict(),
+                )
+                if result.failed
+                else self.env._(
+                    "There is no failed run to try it with; it disturbs %(hit)s of"
+                    " %(good)s good ones.",
+                    **result._asdict(),
+                )
             )
             if not is_current:
                 text = self.env._("%(result)s It was changed since.", result=text)

@@ -152,10 +152,17 @@ class TestGuardrail(LearningCase):
         with self.assertRaises(Refused):
             guardrail.with_user(self.reviewer).write({"state": "approved"})
 
-    def test_not_without_its_test(self):
-        guardrail = self.guardrail()  # of no failure: it catches none
+    def test_written_ahead_of_a_failure(self):
+        """It is tried with good runs alone, and says so."""
+        self.wrote(self.writer(), "Bo", "Cy")
+        guardrail = self.guardrail(definition=FAX_RULE)
+        guardrail.with_user(self.reviewer).action_approve()
+        self.assertEqual(guardrail.state, "approved")
+        self.assertIn("no failed run", guardrail.test_result)
+        self.assertIn("0 of 2", guardrail.test_result)
+        noisy = self.guardrail(definition={"tool": "create_record"})
         with self.assertRaisesRegex(Refused, "cannot be put in force"):
-            guardrail.with_user(self.reviewer).action_approve()
+            noisy.with_user(self.reviewer).action_approve()
 
     def test_one_that_disturbs_is_not_approved(self):
         agent = self.writer()
@@ -229,7 +236,7 @@ class TestGuardrail(LearningCase):
         self.assertEqual(guardrail.state, "review")
         guardrail.with_user(self.reviewer).action_return()
         self.assertEqual(guardrail.state, "draft")
-        self.assertIn("Catches 0 of 0", guardrail.test_result)
+        self.assertIn("no failed run", guardrail.test_result)
         guardrail.with_user(self.author).action_test()
         with self.assertRaises(AccessError):
             guardrail.with_user(self.viewer).action_submit()

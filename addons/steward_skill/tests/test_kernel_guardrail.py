@@ -244,7 +244,8 @@ class TestPast(BaseCase):
         self.assertEqual(tried(guard, [circle], [straight]), (1, 1, 0, 1))
 
     def test_when_it_may_be_used(self):
-        self.assertFalse(Tried(0, 0, 0, 10).passes(0.5))
+        self.assertTrue(Tried(0, 0, 0, 10).passes(0.5))
+        self.assertFalse(Tried(0, 1, 0, 10).passes(0.5))
         self.assertFalse(Tried(1, 2, 0, 10).passes(0.5))
         self.assertTrue(Tried(1, 1, 5, 10).passes(0.5))
         self.assertFalse(Tried(1, 1, 6, 10).passes(0.5))
