@@ -110,7 +110,19 @@ class Databases:
             )
 
     def drop(self, database: str) -> None:
-        self.sql(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        import psycopg2
+
+        try:
+            self.sql(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        except psycopg2.errors.InsufficientPrivilege:
+            # autovacuum, a superuser, is in it: it makes way for a plain one
+            self.sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND backend_type IS NOT NULL",
+                "postgres",
+                database,
+            )
+            self.sql(f'DROP DATABASE IF EXISTS "{database}"')
         shutil.rmtree(self.filestore / database, ignore_errors=True)
 
     def rename(self, old: str, new: str) -> None:
