@@ -14,6 +14,8 @@ import requests
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from forge import Forge  # noqa: E402
+
 from house import server as serving  # noqa: E402
 from house.databases import Databases  # noqa: E402
 from house.settings import Settings, product_addons  # noqa: E402
@@ -132,3 +134,17 @@ def odoo(settings, databases):
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="module")
+def forge(settings, databases, base):
+    """Makes workers on the module's own database."""
+    forge = Forge(settings, databases, base)
+    yield forge
+    forge.end()
+
+
+@pytest.fixture
+def worker(forge):
+    """Starts a worker process; its answer is a line of JSON."""
+    return forge.start

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from forge import Forge
 
 from house.settings import product_addons
 
@@ -53,19 +52,6 @@ def standing(databases, base, company):
         )
 
     return read
-
-
-@pytest.fixture(scope="module")
-def forge(settings, databases, base):
-    forge = Forge(settings, databases, base)
-    yield forge
-    forge.end()
-
-
-@pytest.fixture
-def worker(forge):
-    """Starts a worker process; its answer is a line of JSON."""
-    return forge.start
 
 
 def rush(worker, company, times, amount, actual=""):

@@ -5,7 +5,6 @@ import time
 
 import psycopg2
 import pytest
-from forge import Forge
 
 from house.settings import product_addons
 
@@ -32,19 +31,6 @@ def _has(databases, database, column):
         database,
         column,
     )
-
-
-@pytest.fixture(scope="module")
-def forge(settings, databases, base):
-    forge = Forge(settings, databases, base)
-    yield forge
-    forge.end()
-
-
-@pytest.fixture
-def worker(forge):
-    """Starts a worker process; its answer is a line of JSON."""
-    return forge.start
 
 
 def color(databases, base):
