@@ -48,6 +48,26 @@ FORBIDDEN_DAY = 2  # on which the invoice reader lacked a right
 FULL_DAY = 4  # on which the disk was nearly full
 
 
+def begin(agent, trace, began, task):
+    """Return a run of an agent of ours that began some time ago."""
+    return agent.env["steward.run"]._create_own(
+        {
+            "trace_id": trace,
+            "company_id": agent.company_id.id,
+            "month": fields.Date.today().replace(day=1),
+            "agent_id": agent.id,
+            "agent_name": agent.name,
+            "agent_version": agent._current_version().number,
+            "playbook_version_id": agent.playbook_id._current_version().id,
+            "source": "here",
+            "user_id": agent.user_id.id,
+            "task": task,
+            "state": "running",
+            "started_at": began,
+        }
+    )
+
+
 class Week:
     """What happened up to now, told from the beginning."""
 
@@ -199,22 +219,7 @@ class Week:
 
     def _tell_here(self, agent, trace, began, task, calls, output):
         agent = self.env.ref(f"steward_agent.demo_agent_{agent}")
-        run = self.env["steward.run"]._create_own(
-            {
-                "trace_id": trace,
-                "company_id": agent.company_id.id,
-                "month": fields.Date.today().replace(day=1),
-                "agent_id": agent.id,
-                "agent_name": agent.name,
-                "agent_version": agent._current_version().number,
-                "playbook_version_id": agent.playbook_id._current_version().id,
-                "source": "here",
-                "user_id": agent.user_id.id,
-                "task": task,
-                "state": "running",
-                "started_at": began,
-            }
-        )
+        run = begin(agent, trace, began, task)
         ended = began
         for number, (tool, took, given, result) in enumerate(calls):
             step = _step(trace, f"{trace}-{number}", "tool_call", tool, ended, took)

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.addons.steward.exceptions import Invalid
-from odoo.addons.steward_agent.demo.week import iso
+from odoo.addons.steward_agent.demo.week import begin, iso
 from odoo.addons.steward_agent.ledger import Entry, Reporter
 from odoo.addons.steward_agent.models.steward_guard import Attempt
 
@@ -95,22 +95,7 @@ class Lessons:
 
     def _begin(self, agent, trace, day, task):
         began = self.now - timedelta(days=day, minutes=40 + len(task))
-        run = self.env["steward.run"]._create_own(
-            {
-                "trace_id": trace,
-                "company_id": agent.company_id.id,
-                "month": fields.Date.today().replace(day=1),
-                "agent_id": agent.id,
-                "agent_name": agent.name,
-                "agent_version": agent._current_version().number,
-                "playbook_version_id": agent.playbook_id._current_version().id,
-                "source": "here",
-                "user_id": agent.user_id.id,
-                "task": task,
-                "state": "running",
-                "started_at": began,
-            }
-        )
+        run = begin(agent, trace, began, task)
         return run, began
 
     def _guarded(self, run, name, asked, at):

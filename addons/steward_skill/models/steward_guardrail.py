@@ -22,6 +22,8 @@ STATES = [
 SHARE = 2.0  # percent of the good runs that a guardrail may disturb, unless set
 FAILED = 20  # runs that failed, with which a guardrail is tried
 GOOD = 500  # runs that were fine, the same
+# what workers remember of those in force; see `_in_force`
+IN_FORCE = frozenset({"approved_version_id", "company_id", "active", "name"})
 
 
 class Rule(NamedTuple):
@@ -260,7 +262,8 @@ class StewardGuardrail(models.Model):
         return super().create(vals_list)
 
     def write(self, vals):
-        self.env.registry.clear_cache()
+        if not IN_FORCE.isdisjoint(vals):
+            self.env.registry.clear_cache()
         before = {guardrail.id: guardrail.version_id for guardrail in self}
         done = super().write(vals)
         for guardrail in self:
