@@ -488,6 +488,10 @@ class _Stale(Exception):
 # -- the exchange -----------------------------------------------------------------
 
 
+# What OpenSSL calls an answer that is no TLS: its older and its newer word.
+NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
+
+
 @contextlib.contextmanager
 def blamed(host):
     """Say in our words what goes wrong between us and a host."""
@@ -513,9 +517,13 @@ def blamed(host):
     except TimeoutError as error:
         raise TimedOut(f"{host} did not answer in time.", detail=str(error)) from error
     except (http.client.IncompleteRead, OSError) as error:
-        raise Unreachable(
-            f"The connection to {host} failed or broke.", detail=repr(error)
-        ) from error
+        if getattr(error, "reason", None) in NOT_TLS:
+            problem = (
+                f"{host} does not speak TLS there: is it http:// and not https://?"
+            )
+        else:
+            problem = f"The connection to {host} failed or broke."
+        raise Unreachable(problem, detail=repr(error)) from error
     except (http.client.InvalidURL, ValueError) as error:
         raise Invalid(
             "The request cannot be sent as it is: a header, the method or the address"

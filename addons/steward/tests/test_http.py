@@ -1,7 +1,9 @@
 import gzip
 import json
 import logging
+import socket
 import ssl
+import threading
 import zlib
 from unittest.mock import patch
 
@@ -408,11 +410,27 @@ class TestTls(HttpKit):
             self.http._request("GET", self.secure.url())
         self.assertFalse(self.server.requests)
 
-    def test_no_tls_at_all(self):
-        self.server.on("/", lambda peer: peer.answer())
-        url = self.server.url().replace("http:", "https:")
-        with self.assertRaises(exceptions.TimedOut):
-            self.http._request("GET", url, retries=0, connect_timeout=0.2)
+    def test_a_service_that_says_nothing_to_tls(self):
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            url = f"https://127.0.0.1:{mute.getsockname()[1]}/"
+            with self.assertRaises(exceptions.TimedOut):
+                self.http._request("GET", url, retries=0, connect_timeout=0.2)
+
+    def test_a_service_without_tls(self):
+        def answer():
+            peer, _address = listener.accept()
+            with peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=answer, daemon=True)
+            thread.start()
+            url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+            with self.assertRaises(exceptions.Unreachable) as caught:
+                self.http._request("GET", url, retries=0)
+            thread.join(5)
+        self.assertIn("does not speak TLS", str(caught.exception))
 
     def test_through_proxy(self):
         """Encryption is with the service, not with the proxy."""
