@@ -1,5 +1,7 @@
 """The gates themselves: each is held against what it must refuse."""
 
+import doctest
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from house import audit, coverage_gate, lint
+from house import audit, coverage_gate, lint, reach, testing
 from house.odoo import complaints
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,6 +137,11 @@ def test_known_log_lines_are_two():
     assert not complaints(known)
 
 
+@pytest.mark.parametrize("module", [coverage_gate, reach, testing])
+def test_examples(module):
+    assert doctest.testmod(module).failed == 0
+
+
 def test_coverage_threshold():
     report = {
         "files": {
@@ -154,6 +161,42 @@ def test_coverage_threshold():
     ]
     report["totals"]["percent_covered"] = 89.9
     assert len(coverage_gate.complaints(report)) == 2
+
+
+REACHING = """
+import sys
+from house.reach import Reach
+reach = Reach([sys.argv[1]])
+reach.watch()
+import seen, seen.tests.common
+assert seen.half(2) == 1
+reach.save(sys.argv[2])
+"""
+
+
+def test_reached_lines(tmp_path):
+    """As coverage.py's own report tells them: statements of ours, also unimported."""
+    text = (
+        "def half(n):\n    if n:\n        return (\n            n / 2)\n    return 0\n"
+    )
+    root = tree(
+        tmp_path / "ours",
+        {
+            "seen/__init__.py": text,
+            "seen/tests/__init__.py": "",
+            "seen/tests/common.py": "x = 1\n",
+            "never.py": "x = 1\n",
+        },
+    )
+    env = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}:{root}"}
+    data, report = tmp_path / "reached", tmp_path / "reached.json"
+    command = [sys.executable, "-c", REACHING, root, data]
+    subprocess.run(command, env=env, check=True)
+    command = [sys.executable, "-m", "coverage", "json", "-q", f"--data-file={data}"]
+    subprocess.run([*command, "-o", report], cwd=ROOT, check=True)
+    files = json.loads(report.read_text())["files"]
+    missing = {Path(n).name: facts["missing_lines"] for n, facts in files.items()}
+    assert missing == {"__init__.py": [5], "never.py": [1]}
 
 
 def test_pin_and_secret(tmp_path):

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ sys.path[:0] = [str(HERE / "client")]
 
 from steward_client.cli import cli  # noqa: E402
 
-LOADED = 5  # seconds after which every worker uses what was approved
 PASSWORD = "moorings-" + "x" * 12
 DOCUMENT = """\
 ---
@@ -110,10 +108,8 @@ def test_from_a_folder_to_an_agent_and_back(command, odoo, people, tmp_path):
     assert "was changed meanwhile" in stale.output
     done = command("reader", "approve", "moor-a-barge", 2, "--note", "Good")
     assert done.output == "Agents use moor-a-barge@2.\n"
-    began = time.monotonic()
     found = json.loads(command("writer", "find", "an arriving barge", "--json").output)
     assert [row["name"] for row in found] == ["moor-a-barge"]
-    assert time.monotonic() - began < LOADED
     assert "three ropes" in command("writer", "show", "moor-a-barge").output
     done = command("reader", "export", "moor-a-barge", "--to", tmp_path / "out")
     assert done.exit_code == 0, done.output

@@ -3,8 +3,6 @@
 import contextlib
 import json
 import signal
-import statistics
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -17,8 +15,6 @@ from steward_client.backup.opening import told_of
 from steward_client.cli import cli
 from steward_client.runner import rows
 from steward_client.runner.postgres import Server
-
-PROMPT = 2.0  # seconds in which people see what became of it
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +71,16 @@ def applied(world, job):
 
 
 def test_odoo_takes_over_at_once(world, steward):
-    """Woken by the runner, not by its clock, which strikes each minute."""
-    waited = []
+    """Woken by the runner, not by its clock, which strikes tomorrow."""
+    world.sql(
+        """UPDATE ir_cron SET nextcall = nextcall + interval '1 day'
+            WHERE id = (SELECT res_id FROM ir_model_data
+                         WHERE module = %s AND name = %s)""",
+        *rows.APPLYING_CRON,
+    )
     for _time in range(3):
         job = told(steward("backup", "run", "Every night", "--json"))["job"]
-        world.until(lambda job=job: finished(world, job))
-        began = time.monotonic()
         assert world.until(lambda job=job: applied(world, job)) == "done"
-        waited.append(time.monotonic() - began)
-    assert statistics.median(waited) < PROMPT, waited
 
 
 def finished(world, job):
@@ -104,9 +101,7 @@ def test_odoo_is_killed_meanwhile(world, server, steward):
     assert world.row(job)["state"] == "done"
     assert not applied(world, job)
     server.start()
-    began = time.monotonic()
     assert world.until(lambda: applied(world, job)) == "done"
-    assert time.monotonic() - began < 20
     [newest, *_older] = told(steward("backup", "list", "--json"))
     assert (newest["state"], newest["level"]) == ("done", "readback")
 

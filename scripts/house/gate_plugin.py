@@ -4,6 +4,7 @@
 * A browser test that could not run fails in CI and is told loudly elsewhere.
 * With ``--each-addon``, every addon must have run at least one test.
 * With ``--counts FILE``, the totals go to a file, for the one closing line.
+* With ``--reached FILE``, so do the lines of ours that the tests reached.
 """
 
 import json
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from house.odoo import KNOWN_LINES
+from house.reach import Reach
+from house.settings import ROOT
 
 BROWSER_WORDS = ("chrome", "chromium", "websocket-client", "browser")
 
@@ -115,6 +118,18 @@ def pytest_addoption(parser):
     group = parser.getgroup("steward")
     group.addoption("--each-addon", default="", help="addons that must run a test")
     group.addoption("--counts", default="", help="write the totals to this file")
+    group.addoption(
+        "--reached", default="", help="write the reached lines to this file"
+    )
+
+
+def pytest_load_initial_conftests(early_config):
+    """Before anything of ours is imported."""
+    file = early_config.known_args_namespace.reached
+    if file:
+        reach = Reach([str(ROOT / "addons"), str(ROOT / "client")])
+        reach.watch()
+        early_config.add_cleanup(lambda: reach.save(Path(file)))
 
 
 def pytest_configure(config):

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from house import browser, coverage_gate, files
 from house.cluster import Server
@@ -19,14 +20,29 @@ from house.inside import test_server
 from house.odoo import write_conf
 from house.settings import ADDONS, ROOT, Settings, addons, product_addons
 
+T = TypeVar("T")
+
 BENCHES = ROOT / "bench"
 INSIDE = 2  # lanes of the addons' tests
-OUTSIDE = 2  # lanes of the tests from outside
-# dealt out first, in the alphabet's order, so that the lanes end at about the same time
+OUTSIDE = 3  # lanes of the tests from outside, which mostly wait
+# seconds of the slow files from outside, about: the lanes are to end together
 SLOW = {
-    *("budget", "demo_knowledge", "demo_learning", "engine", "knowledge"),
-    *("lifecycle", "neutralize", "storages"),
+    "approvals": 70,
+    "backups": 70,
+    "budget": 40,
+    "chat": 60,
+    "demo": 50,
+    "demo_knowledge": 40,
+    "demo_learning": 30,
+    "engine": 60,
+    "knowledge": 120,
+    "lifecycle": 110,
+    "neutralize": 50,
+    "runs": 70,
+    "storages": 100,
+    "takeover": 110,
 }
+USUAL = 15  # seconds of the others
 # what a screen loads: made once, where each tour would make them anew and roll back
 BUNDLES = """
 for name in ("web.assets_web", "web.assets_web_print", "web.assets_unit_tests_setup"):
@@ -117,7 +133,7 @@ def _parts(path: Path) -> list[str]:
 
 
 def whole(settings: Settings, thorough: bool = False) -> int:
-    """Every test, in lanes: two inside Odoo, two from outside, which mostly wait."""
+    """Every test, in lanes inside Odoo and lanes from outside."""
     browser.ensure(settings)
     began = time.monotonic()
     results = settings.data / "results"
@@ -129,18 +145,14 @@ def whole(settings: Settings, thorough: bool = False) -> int:
         env = _env(server)
         with contextlib.ExitStack() as stack:
             lanes = _inside(settings, databases, results, stack)
-            files_outside = sorted(
-                (ROOT / "tests").glob("test_*.py"),
-                key=lambda path: (path.stem.removeprefix("test_") not in SLOW, path),
-            )
             chosen = () if thorough else ("-m", "not thorough")
-            for number in range(OUTSIDE):
-                name = f"outside{number + 1}"
+            for number, paths in enumerate(_dealt(_outside(), OUTSIDE), 1):
+                name = f"outside{number}"
                 lanes[name] = _pytest(
                     settings,
                     *("-p", "no:odoo", f"--counts={results / name}.json", *chosen),
-                    *("--cov=client", "--cov-report=", "--durations=12"),
-                    *files_outside[number::OUTSIDE],
+                    *(f"--reached={results / f'coverage.{name}'}", "--durations=12"),
+                    *paths,
                 )
             failed = _run_lanes(lanes, env, results)
         complaints = coverage_gate.check(settings, _coverage(settings, results))
@@ -174,7 +186,11 @@ def _inside(
     stack.callback(conf.unlink)
     _shell(databases, conf, source, BUNDLES, "making the screens' bundles")
     lanes = {}
-    for number, names in enumerate(_dealt(addons(), INSIDE), 1):
+    sizes = {
+        name: sum(path.stat().st_size for path in (ADDONS / name / "tests").glob("*"))
+        for name in addons()
+    }
+    for number, names in enumerate(_dealt(sizes, INSIDE), 1):
         lane = f"addons{number}"
         database = stack.enter_context(databases.clone(source))
         conf = _conf(settings, databases.server, database)
@@ -185,22 +201,28 @@ def _inside(
             "--doctest-modules",
             f"--each-addon={','.join(names)}",
             f"--counts={results / lane}.json",
-            *("--cov=addons", "--cov=client", "--cov-report=", "--durations=12"),
+            *(f"--reached={results / f'coverage.{lane}'}", "--durations=12"),
             *(str(path) for name in names for path in ADDONS.glob(f"{name}/kernel")),
             *(str(ADDONS / name / "tests") for name in names),
         )
     return lanes
 
 
-def _dealt(names: Sequence[str], count: int) -> list[list[str]]:
-    """Addons in so many shares with about as many tests in each."""
-    sizes = {
-        name: sum(path.stat().st_size for path in (ADDONS / name / "tests").glob("*"))
-        for name in names
-    }
-    shares: list[list[str]] = [[] for _ in range(count)]
-    for name in sorted(names, key=sizes.__getitem__, reverse=True):
-        min(shares, key=lambda share: sum(sizes[n] for n in share)).append(name)
+def _outside() -> dict[Path, float]:
+    """The files with tests from outside, and about how long each takes."""
+    paths = sorted((ROOT / "tests").glob("test_*.py"))
+    return {path: SLOW.get(path.stem.removeprefix("test_"), USUAL) for path in paths}
+
+
+def _dealt(weights: dict[T, float], count: int) -> list[list[T]]:
+    """So many shares of about the same weight, what is heavy first.
+
+    >>> _dealt({"a": 1, "b": 5, "c": 3, "d": 1}, 2)
+    [['b'], ['c', 'a', 'd']]
+    """
+    shares: list[list[T]] = [[] for _ in range(count)]
+    for one in sorted(weights, key=weights.__getitem__, reverse=True):
+        min(shares, key=lambda share: sum(weights[o] for o in share)).append(one)
     return shares
 
 
@@ -222,7 +244,7 @@ def _run_lanes(
         output = (results / f"{name}.log").open("wb")
         running[name] = subprocess.Popen(
             command,
-            env={**env, "COVERAGE_FILE": str(results / f"coverage.{name}")},
+            env=env,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -1,7 +1,5 @@
 import gzip
 import json
-from contextlib import contextmanager
-from time import monotonic
 
 from odoo import fields
 from odoo.tests import tagged
@@ -31,12 +29,6 @@ class TestHostileWeb(HarvestCase):
         self.assertEqual(self.items(source)["/good"], "done")
         return source
 
-    @contextmanager
-    def within(self, seconds):
-        began = monotonic()
-        yield
-        self.assertLess(monotonic() - began, seconds)
-
     # -- too much ------------------------------------------------------------------
 
     def test_endless_page(self):
@@ -46,22 +38,24 @@ class TestHostileWeb(HarvestCase):
                 peer.send(MEGABYTE)
 
         self.site.on("/endless", endless)
-        with self.within(10):
-            source = self.crawl("/endless")
+        source = self.crawl("/endless")
         self.assertEqual(self.items(source)["/endless"], "failed")
         self.assertIn("larger than 1 MB", self.reason(source, "/endless"))
         self.assertEqual(self.site.asked("/endless"), 1, "it will not be smaller")
 
     def test_two_gigabytes_as_declared(self):
+        sent = []
+
         def large(peer):
             peer.head(200, "Content-Type: text/html", "Content-Length: 2147483648")
             for _piece in range(2048):
                 peer.send(MEGABYTE)
+                sent.append(1)
 
         self.site.on("/large", large)
-        with self.within(10):
-            source = self.crawl("/large")
+        source = self.crawl("/large")
         self.assertIn("larger than 1 MB", self.reason(source, "/large"))
+        self.assertLess(len(sent), 100)
 
     def test_a_film_is_not_even_read(self):
         sent = []
@@ -81,8 +75,7 @@ class TestHostileWeb(HarvestCase):
     def test_gzip_bomb(self):
         bomb = gzip.compress(b"\x00" * 200 * 1024 * 1024)
         self.site.page("/bomb", bomb, "Content-Encoding: gzip")
-        with self.within(10):
-            source = self.crawl("/bomb")
+        source = self.crawl("/bomb")
         self.assertEqual(self.items(source)["/bomb"], "failed")
 
     def test_a_page_that_drips(self):
@@ -91,8 +84,7 @@ class TestHostileWeb(HarvestCase):
             peer.drip(b"<html>" * 1000, every=0.2)
 
         self.site.on("/drip", drip)
-        with self.within(20):
-            source = self.crawl("/drip", page_seconds=1)
+        source = self.crawl("/drip", page_seconds=1)
         self.assertEqual(self.items(source)["/drip"], "failed")
         self.assertIn("in time", self.reason(source, "/drip"))
 
@@ -358,8 +350,7 @@ class TestHostileWeb(HarvestCase):
         self.site.on("/sitemap.xml", endless)
         source = self.make_source(page_limit=500)
         harvest = source._start()
-        with self.within(10):
-            harvest._work()
+        harvest._work()
         self.assertEqual(harvest.found, 500)
         self.assertEqual(harvest.memory["capped"], "limit")
 
@@ -388,8 +379,7 @@ class TestHostileWeb(HarvestCase):
         self.site.page("/sitemap.xml", bomb, kind="application/gzip")
         self.site.links("/", "/good")
         source = self.make_source()
-        with self.within(20):
-            harvest = self.harvest(source)
+        harvest = self.harvest(source)
         self.assertEqual(harvest.state, "done")
         self.assertEqual(self.items(source)["/good"], "done", "then by its links")
 

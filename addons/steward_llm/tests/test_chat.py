@@ -1,4 +1,3 @@
-import time
 from unittest.mock import patch
 
 from odoo.addons.steward.exceptions import (
@@ -232,10 +231,8 @@ class TestChat(ChatKit):
 
     def test_time_for_all_of_it(self):
         self.failing(speaks.silence)
-        began = time.monotonic()
         with self.assertRaises(TimedOut):
             self.ask(seconds=0.4)
-        self.assertLess(time.monotonic() - began, 5)
         self.assertFalse(self.spare_server.requests)
 
     def test_what_keeps_a_call_from_being_made(self):

@@ -221,13 +221,11 @@ class TestOpenAIChat(ModelKit):
 
     def test_silence_in_the_middle(self):
         self.server.fail(CHAT, speaks.stalled_stream)
-        began = time.monotonic()
         with (
             patch.object(openai_compatible, "SILENCE", 0.3),
             self.assertRaises(TimedOut),
         ):
             self.ask(stream=True)
-        self.assertLess(time.monotonic() - began, 5)
         self.assertEqual(len(self.told), 2)
 
     def test_a_slow_start_is_no_silence(self):
@@ -244,10 +242,8 @@ class TestOpenAIChat(ModelKit):
 
     def test_sooner_than_the_provider(self):
         self.server.fail(CHAT, speaks.silence)
-        began = time.monotonic()
         with self.assertRaises(TimedOut):
-            self.ask(deadline=began + 0.3)
-        self.assertLess(time.monotonic() - began, 5)
+            self.ask(deadline=time.monotonic() + 0.3)
 
     def test_the_listener_stops_it(self):
         """What it raises comes out as it is, and blames nobody."""

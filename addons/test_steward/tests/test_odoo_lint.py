@@ -25,13 +25,28 @@ from odoo.addons.test_lint.tests import (
     test_test_holes,
 )
 from odoo.modules import Manifest
+from odoo.modules.registry import Registry
 from odoo.tests import tagged
+from odoo.tests.common import get_db_name
 
 HERE = Path(__file__).resolve().parents[2]
+OUR_CODE = ("odoo.addons.steward", "odoo.addons.test_steward")
 
 
 def our_manifests():
     return [m for m in Manifest.all_addon_manifests() if Path(m.path).parent == HERE]
+
+
+def our_models(database):
+    """The registry's models that the suite defines or extends."""
+    return {
+        name: model
+        for name, model in Registry(database).items()
+        if any(
+            part.__module__.startswith(OUR_CODE) and part._name == name
+            for part in model.mro()
+        )
+    }
 
 
 class OursOnly:
@@ -44,6 +59,10 @@ class OursOnly:
         patcher = patch.object(Manifest, "all_addon_manifests", lambda: ours)
         patcher.start()
         cls.addClassCleanup(patcher.stop)
+        for module in (test_docstring, test_naming, test_override_signatures):
+            patcher = patch.object(module, "Registry", our_models)
+            patcher.start()
+            cls.addClassCleanup(patcher.stop)
         cls.ours = {Path(manifest.path).name for manifest in ours}
 
     @contextmanager
@@ -139,5 +158,8 @@ class TestTheLintSeesUs(OursOnly, test_dunderinit.TestDunderinit):
         names = {Path(m.path).name for m in Manifest.all_addon_manifests()}
         self.assertLessEqual({"steward", "test_steward"}, names)
         self.assertNotIn("web", names)
+        models = our_models(get_db_name())
+        self.assertLessEqual({"steward.run", "res.users"}, set(models))
+        self.assertNotIn("ir.module.module", models)
 
     test_dunderinit = None
