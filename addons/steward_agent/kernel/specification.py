@@ -25,7 +25,13 @@ code, the user by its login, never by a number.
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from odoo.addons.steward.kernel.schema import Problems, SchemaProblem, load, validate
+from odoo.addons.steward.kernel.schema import (
+    Problems,
+    SchemaProblem,
+    load,
+    stays_text,
+    validate,
+)
 
 JSON = Any
 
@@ -193,12 +199,13 @@ def dump(specification: Mapping[str, JSON]) -> str:
 def as_yaml(value: JSON) -> str:
     r"""Any plain data as YAML, long texts as people write them.
 
-    >>> print(as_yaml({"note": "one\ntwo\n", "n": [1]}), end="")
+    >>> print(as_yaml({"note": "one\ntwo\n", "n": [1], "code": "1e3"}), end="")
     note: |
       one
       two
     n:
     - 1
+    code: '1e3'
     """
     import yaml
 
@@ -206,7 +213,7 @@ def as_yaml(value: JSON) -> str:
         """Its own, as representers belong to a class."""
 
     def text(dumper: Any, value: str) -> Any:
-        style = "|" if "\n" in value else None
+        style = "|" if "\n" in value else None if stays_text(value) else "'"
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     Dumper.add_representer(str, text)

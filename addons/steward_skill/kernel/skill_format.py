@@ -112,6 +112,8 @@ _OURS: Final = {  # part of a skill -> its key in the metadata
 }
 _LISTS: Final = ("triggers", "needs", "tags")
 _TOOL: Final = re.compile(r"(?:[^\s,(]|\([^)]*\))+")
+_UNIX: Final = 3  # the system of an archive whose files say who may execute them
+_OWNER_X: Final = stat.S_IXUSR
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _FENCE: Final = re.compile(r"^ {0,3}(```|~~~)")
 _ITEM: Final = re.compile(r"^ {0,3}[0-9]{1,4}[.)][ \t]+(\S.*)$")
@@ -153,10 +155,14 @@ class Skill:
 
 
 class File(NamedTuple):
-    """A file of a skill's folder, beside its document."""
+    """A file of a skill's folder, beside its document.
+
+    :param executable: for whoever takes the folder away; nothing here executes it
+    """
 
     path: str
     content: bytes
+    executable: bool = False
 
 
 class Folder(NamedTuple):
@@ -517,7 +523,7 @@ def checked_path(path: str) -> str:
 def read_zip(content: bytes) -> tuple[list[Folder], list[str]]:
     """Read the skills of an archive: each folder with a ``SKILL.md`` is one.
 
-    >>> folder = Folder("a-b", written("a-b", "Does it."), (File("x.py", b"1"),))
+    >>> folder = Folder("a-b", written("a-b", "Does it."), (File("x.py", b"1", True),))
     >>> read_zip(as_zip([folder])) == ([folder], [])
     True
 
@@ -528,7 +534,7 @@ def read_zip(content: bytes) -> tuple[list[Folder], list[str]]:
         raise Unreadable(f"The archive is larger than {MAX_BYTES // 2**20} MiB.")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            files = dict(_unpacked(archive))
+            files = {file.path: file for file in _unpacked(archive)}
     except (
         *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
         *(NotImplementedError, RuntimeError, ValueError),
@@ -545,11 +551,13 @@ def as_zip(folders: Iterable[Folder]) -> bytes:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for folder in folders:
             files = (File(DOCUMENT, folder.markdown.encode()), *folder.files)
-            for path, content in files:
-                info = zipfile.ZipInfo(posixpath.join(folder.directory, path))
+            for file in files:
+                info = zipfile.ZipInfo(posixpath.join(folder.directory, file.path))
+                info.create_system = _UNIX
                 info.compress_type = zipfile.ZIP_DEFLATED
-                info.external_attr = (stat.S_IFREG | 0o644) << 16
-                archive.writestr(info, content)
+                mode = 0o755 if file.executable else 0o644
+                info.external_attr = (stat.S_IFREG | mode) << 16
+                archive.writestr(info, file.content)
     return packed.getvalue()
 
 
@@ -562,7 +570,7 @@ def checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _unpacked(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
+def _unpacked(archive: zipfile.ZipFile) -> Iterator[File]:
     entries = [entry for entry in archive.infolist() if not _is_noise(entry)]
     if len(entries) > MAX_FILES:
         raise Unreadable(f"The archive has more than {MAX_FILES} files.")
@@ -588,7 +596,10 @@ def _unpacked(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
                 f"{path!r} is too large: {MAX_FILE // 2**20} MiB is the most for a"
                 f" file, and {MAX_BYTES // 2**20} MiB for all."
             )
-        yield path, content
+        is_unix = entry.create_system == _UNIX
+        yield File(
+            path, content, is_unix and bool(entry.external_attr >> 16 & _OWNER_X)
+        )
 
 
 def _is_noise(entry: zipfile.ZipInfo) -> bool:
@@ -600,7 +611,7 @@ def _is_noise(entry: zipfile.ZipInfo) -> bool:
     )
 
 
-def _folders(files: Mapping[str, bytes]) -> tuple[list[Folder], list[str]]:
+def _folders(files: Mapping[str, File]) -> tuple[list[Folder], list[str]]:
     roots: list[str] = []
     for path in sorted(files, key=lambda path: (path.count("/"), path)):
         directory, name = posixpath.split(path)
@@ -613,8 +624,8 @@ def _folders(files: Mapping[str, bytes]) -> tuple[list[Folder], list[str]]:
     for root in sorted(roots):
         start = len(root) + 1 if root else 0
         own = {path[start:]: files[path] for path in files if _within(path, root)}
-        markdown = as_text(own.pop(DOCUMENT), posixpath.join(root, DOCUMENT))
-        rest = tuple(File(path, own[path]) for path in sorted(own))
+        markdown = as_text(own.pop(DOCUMENT).content, posixpath.join(root, DOCUMENT))
+        rest = tuple(own[path]._replace(path=path) for path in sorted(own))
         folders.append(Folder(root, markdown, rest))
     ignored = [p for p in sorted(files) if not any(_within(p, root) for root in roots)]
     return folders, ignored

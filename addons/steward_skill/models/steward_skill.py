@@ -357,7 +357,7 @@ class StewardSkill(models.Model):
     def _definition_checksum(self, text):
         beside = [self[name] or "" for name in BESIDE]
         files = sorted(
-            self.file_ids.mapped(lambda file: f"{file.path}\0{file.checksum}")
+            self.file_ids.mapped(lambda file: f"{file.path}\0{file._fingerprint()}")
         )
         return super()._definition_checksum("\0\0".join([text, *beside, *files]))
 

@@ -6,6 +6,10 @@ from odoo.addons.steward.exceptions import Invalid, Refused
 from ..kernel import skill_format as kernel
 
 
+def fingerprint(checksum, executable):
+    return f"{checksum} executable" if executable else checksum
+
+
 class StewardSkillFile(models.Model):
     """A file that comes with a skill. It is kept and handed out, and never executed.
 
@@ -17,7 +21,7 @@ class StewardSkillFile(models.Model):
     _description = "File of a Skill"
     _order = "path"
     _rec_name = "path"
-    _steward_own_fields = ("size", "checksum")
+    _steward_own_fields = ("size", "checksum", "is_executable")
 
     skill_id = fields.Many2one(
         "steward.skill", required=True, index=True, ondelete="cascade"
@@ -26,8 +30,13 @@ class StewardSkillFile(models.Model):
     content = fields.Binary(required=True, attachment=True)
     size = fields.Integer("Bytes", readonly=True, aggregator=None)
     checksum = fields.Char(readonly=True, help="SHA-256 of the content.")
+    is_executable = fields.Boolean(
+        "Executable",
+        readonly=True,
+        help="So it was handed in, and so it is handed out. Steward executes no file.",
+    )
 
-    _content_uniq = models.UniqueIndex("(skill_id, path, checksum)")
+    _content_uniq = models.UniqueIndex("(skill_id, path, checksum, is_executable)")
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -38,6 +47,10 @@ class StewardSkillFile(models.Model):
     # pylint: disable-next=method-required-super
     def write(self, vals):  # noqa: ARG002 - whatever it is
         raise Refused(self.env._("A file never changes; import another one."))
+
+    def _fingerprint(self):
+        """By which one content of a path is told from another."""
+        return fingerprint(self.checksum, self.is_executable)
 
     def _bytes(self):
         self.ensure_one()
@@ -51,11 +64,11 @@ class StewardSkillFile(models.Model):
         """
         # sudo: steward.skill.file - whoever may write the skill brings them along
         mine = self.sudo().search([("skill_id", "=", skill.id)])
-        known = {(file.path, file.checksum): file for file in mine}
+        known = {(file.path, file._fingerprint()): file for file in mine}
         found = self.browse()
-        for path, content in files:
+        for path, content, executable in files:
             checksum = kernel.checksum(content)
-            file = known.get((path, checksum))
+            file = known.get((path, fingerprint(checksum, executable)))
             if not file:
                 try:
                     kernel.checked_path(path)
@@ -69,6 +82,7 @@ class StewardSkillFile(models.Model):
                             "content": base64.b64encode(content),
                             "size": len(content),
                             "checksum": checksum,
+                            "is_executable": executable,
                         }
                     ]
                 )

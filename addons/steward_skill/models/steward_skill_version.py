@@ -102,7 +102,7 @@ class StewardSkillVersion(models.Model):
         texts = {kernel.DOCUMENT: self.text}
         texts |= {FILES[name]: self[name] for name in BESIDE if self[name]}
         # a file is told by its fingerprint: it need not be a text
-        return texts | {file.path: f"{file.checksum}\n" for file in self.file_ids}
+        return texts | {f.path: f"{f._fingerprint()}\n" for f in self.file_ids}
 
     def _diff_from(self, other):
         before = other._documents() if other else {}
@@ -151,7 +151,10 @@ class StewardSkillVersion(models.Model):
             for name in BESIDE
             if self[name]
         ]
-        files += [kernel.File(file.path, file._bytes()) for file in self.file_ids]
+        files += [
+            kernel.File(file.path, file._bytes(), file.is_executable)
+            for file in self.file_ids
+        ]
         return kernel.Folder(self.skill_id.name, self.text, tuple(sorted(files)))
 
     def action_restore(self) -> dict:

@@ -65,6 +65,7 @@ parts = st.fixed_dictionaries(
     },
 )
 paths = st.lists(names, min_size=1, max_size=3).map("/".join)
+contents = st.tuples(st.binary(), st.booleans())
 
 
 class TestDocument(BaseCase):
@@ -180,7 +181,7 @@ class TestArchive(BaseCase):
     @given(
         st.dictionaries(
             names,
-            st.tuples(words, bodies, st.dictionaries(paths, st.binary(), max_size=4)),
+            st.tuples(words, bodies, st.dictionaries(paths, contents, max_size=4)),
             min_size=1,
             max_size=3,
         )
@@ -195,12 +196,23 @@ class TestArchive(BaseCase):
                 Folder(
                     name,
                     kernel.written(name, description, body),
-                    tuple(File(path, files[path]) for path in sorted(files)),
+                    tuple(File(path, *files[path]) for path in sorted(files)),
                 )
             )
         packed = kernel.as_zip(folders)
         self.assertEqual(kernel.read_zip(packed), (folders, []))
         self.assertEqual(kernel.as_zip(folders), packed)
+
+    def test_who_may_execute_is_told_by_unix_alone(self):
+        entry = zipfile.ZipInfo("a/run.sh")
+        entry.external_attr = 0o100755 << 16
+        for system, executable in ((3, True), (0, False)):
+            entry.create_system = system
+            packed = self.archive(
+                ("a/SKILL.md", kernel.written("a", "b")), (entry, b"")
+            )
+            [folder], _ignored = kernel.read_zip(packed)
+            self.assertEqual(folder.files, (File("run.sh", b"", executable),))
 
     def test_folders_and_what_lies_about(self):
         text = kernel.written("a", "b")

@@ -187,6 +187,7 @@ class TestTransfer(SkillCase):
                 kernel.File(kernel.PLAYBOOK, COUNTING.encode()),
                 kernel.File("references/a.md", b"# A\r\n"),
                 kernel.File("scripts/run.py", b"import os\n"),
+                kernel.File("scripts/run.sh", b"exit\n", True),
             ),
         )
         packed = self.packed(folder)
@@ -208,7 +209,11 @@ class TestTransfer(SkillCase):
         skill = self.mine._named("remind-late-payers")
         self.assertEqual(skill.origin, "imported")
         self.assertEqual(skill.version_id.note, "Imported")
-        self.assertEqual(len(skill.version_id.file_ids), 3)
+        self.assertEqual(len(skill.version_id.file_ids), 4)
+        files = [file._replace(executable=False) for file in folder.files]
+        packed = self.packed(folder._replace(files=tuple(files)))
+        self.assertEqual(self.mine.import_folder(packed)["skills"][0]["version"], 2)
+        self.assertEqual(self.mine.export([skill.name])["content"], packed)
 
     def test_where_it_is_filed_goes_with_it(self):
         skill = self.skill(title="A", category="Sales")
