@@ -165,6 +165,12 @@ class TestData(DashboardCase):
         with self.assertRaises(psycopg2.InterfaceError):
             self.data()
 
+    def test_each_part_of_health_has_a_title(self):
+        """Those too that the other addons of the suite bring along."""
+        parts = self.env["steward.status"]._get_health_parts()
+        titles = self.env["steward.dashboard"]._get_health_titles()
+        self.assertFalse(parts.keys() - titles)
+
     def test_a_name_beside_the_screen(self):
         """Parts of health that other addons add are shown too."""
         status = type(self.env["steward.status"])

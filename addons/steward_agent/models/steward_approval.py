@@ -150,7 +150,7 @@ class StewardApproval(models.Model):
     def action_open_run(self) -> dict:
         """Show the run that waits."""
         self.ensure_one()
-        return self.run_id._get_records_action()
+        return self.run_id._get_open_action()
 
     # -- how it is done --------------------------------------------------------------
 

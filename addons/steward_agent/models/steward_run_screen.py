@@ -2,7 +2,7 @@ import textwrap
 from datetime import UTC
 
 from odoo import api, fields, models
-from odoo.addons.steward.exceptions import Invalid
+from odoo.addons.steward.exceptions import Invalid, Refused
 from odoo.tools import SQL, format_datetime
 
 from ..kernel.control import ENDED
@@ -239,6 +239,12 @@ class StewardRun(models.Model):
         return [(run, CHANGED) for run in self.search([("id", "in", ids)])]
 
     # -- buttons -------------------------------------------------------------------
+
+    def _get_open_action(self):
+        """Its form; where retention has deleted it, a sentence."""
+        if not self:
+            raise Refused(self.env._("This run is no longer kept."))
+        return self._get_records_action()
 
     def action_open_agent(self) -> dict:
         """Show who did it."""

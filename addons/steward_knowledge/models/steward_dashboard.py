@@ -66,6 +66,10 @@ class StewardDashboard(models.AbstractModel):
             "action": self._documents_action(),
         }
 
+    @api.model
+    def _get_health_titles(self):
+        return super()._get_health_titles() | {"vectors": self.env._("Search")}
+
     def _card_documents_by_source(self, _period):
         """The largest sources."""
         groups = self.env["steward.document"]._read_group(

@@ -58,6 +58,11 @@ class StewardGuardrailHit(models.Model):
     _open = models.Index("(run_id) WHERE outcome = 'open'")
     _recent = models.Index("(guardrail_id, at DESC)")
 
+    def action_open_run(self) -> dict:
+        """Show the run in which it was there."""
+        self.ensure_one()
+        return self.run_id._get_open_action()
+
     def action_false_alarm(self) -> None:
         """Say that the call would have been fine."""
         self._judge("false_alarm")

@@ -57,6 +57,11 @@ class StewardSkillUse(models.Model):
     _recent = models.Index("(skill_id, used_at DESC)")
     _unknown = models.Index("(run_id) WHERE state IS NULL")
 
+    def action_open_run(self) -> dict:
+        """Show the run that it fits."""
+        self.ensure_one()
+        return self.run_id._get_open_action()
+
     @api.model
     def _allotted(self, run, found):
         """Of the skills that fit a run's task, those that it is told.

@@ -358,6 +358,10 @@ class TestGuardrail(LearningCase):
         hit = guardrail.hit_ids[0]
         hit.with_user(self.reviewer).action_right()
         self.assertEqual((hit.outcome, hit.judged_by_id), ("prevented", self.reviewer))
+        self.assertEqual(hit.action_open_run()["res_id"], hit.run_id.id)
+        hit._write_own({"run_id": False})
+        with self.assertRaises(Refused):
+            hit.action_open_run()
         hit.with_user(self.operator).action_false_alarm()
         self.assertEqual(hit.outcome, "false_alarm")
         for user in (self.viewer, self.robot):

@@ -21,7 +21,7 @@ import { registry } from "@web/core/registry";
 import { user } from "@web/core/user";
 import { redirect } from "@web/core/utils/urls";
 import { WebClient } from "@web/webclient/webclient";
-import { trendOf } from "@steward/dashboard/card";
+import { digitsOf, formatNumber, trendOf } from "@steward/dashboard/card";
 import { StewardDashboard } from "@steward/dashboard/dashboard";
 import { daysOf, intervalOf } from "@steward/dashboard/pickers";
 
@@ -270,6 +270,23 @@ describe("cards", () => {
             }
         }
         expect(".o_steward_card").toHaveCount(registry.category("steward.cards").getAll().length);
+    });
+});
+
+describe("scale", () => {
+    beforeEach(allowTranslations);
+
+    test("the lines of a scale read differently, however small", () => {
+        for (const [steps, told] of [
+            [[0, 2, 4], "0 2 4"],
+            [[0, 0.5, 1], "0 0.5 1"],
+            [[0, 0.004, 0.008], "0 0.004 0.008"],
+            [[7], "7"],
+        ]) {
+            const ticks = steps.map((value) => ({ value }));
+            const texts = steps.map((value) => formatNumber(value, digitsOf(ticks)));
+            expect(texts.join(" ")).toBe(told);
+        }
     });
 });
 

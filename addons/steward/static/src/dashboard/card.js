@@ -29,6 +29,16 @@ export function formatNumber(value, digits = 1) {
 }
 
 /**
+ * How many digits after the point tell the lines of a scale apart.
+ *
+ * @param {{value: number}[]} ticks
+ */
+export function digitsOf(ticks) {
+    const step = ticks.length > 1 ? Math.abs(ticks[1].value - ticks[0].value) : 1;
+    return Math.max(1, Math.ceil(-Math.log10(step)));
+}
+
+/**
  * What became of a number since the period before; null when that is not known.
  *
  * @param {{value?: number, before?: number}} data
@@ -132,6 +142,11 @@ class ChartBody extends Component {
         onWillUnmount(() => this.chart?.destroy());
     }
 
+    /** A value of the chart, a digit more exact than its scale. */
+    format({ raw, chart }) {
+        return formatNumber(raw, digitsOf(chart.scales.y.ticks) + 1);
+    }
+
     get unit() {
         return String(this.props.data.unit || this.props.card.unit || "");
     }
@@ -203,7 +218,11 @@ class ChartBody extends Component {
                         beginAtZero: true,
                         grid: { color: line },
                         border: { display: false },
-                        ticks: { color, maxTicksLimit: 5, callback: (tick) => formatNumber(tick) },
+                        ticks: {
+                            color,
+                            maxTicksLimit: 5,
+                            callback: (tick, _index, all) => formatNumber(tick, digitsOf(all)),
+                        },
                     },
                 },
                 plugins: {
@@ -213,7 +232,7 @@ class ChartBody extends Component {
                             title: ([item]) =>
                                 formatDateTime(deserializeDateTime(this.moments[item.dataIndex])),
                             label: (item) =>
-                                `${item.dataset.label}: ${formatNumber(item.raw)} ${this.unit}`,
+                                `${item.dataset.label}: ${this.format(item)} ${this.unit}`,
                         },
                     },
                 },
