@@ -33,7 +33,7 @@ from s3_server import BUCKET, KEYS, S3Server
 BIG = os.environ.get("STEWARD_BENCH_BIG", "") not in ("", "0")
 DATABASE, FILES = (2000, 1000) if BIG else (300, 150)  # megabytes
 ROUNDS = 3
-SCANS = 1000  # megabytes of files for restic
+SCANS = 4000 if BIG else 1000  # megabytes of files for restic
 CLICK_ODOO = (
     "click-odoo-contrib==1.24",
     "click-odoo==1.8.0",

@@ -27,20 +27,24 @@ INSIDE = 2  # lanes of the addons' tests
 OUTSIDE = 3  # lanes of the tests from outside, which mostly wait
 # seconds of the slow files from outside, about: the lanes are to end together
 SLOW = {
-    "approvals": 70,
-    "backups": 70,
-    "budget": 40,
-    "chat": 60,
-    "demo": 50,
-    "demo_knowledge": 40,
-    "demo_learning": 30,
-    "engine": 60,
-    "knowledge": 120,
-    "lifecycle": 110,
-    "neutralize": 50,
-    "runs": 70,
-    "storages": 100,
-    "takeover": 110,
+    "approvals": 50,
+    "backups": 95,
+    "budget": 35,
+    "chat": 50,
+    "demo": 55,
+    "drill": 95,
+    "engine": 65,
+    "faults": 45,
+    "gates": 35,
+    "jobs": 30,
+    "knowledge": 260,
+    "ledger": 30,
+    "lifecycle": 210,
+    "neutralize": 60,
+    "runner": 60,
+    "runs": 80,
+    "storages": 350,
+    "takeover": 160,
 }
 USUAL = 15  # seconds of the others
 # what a screen loads: made once, where each tour would make them anew and roll back
