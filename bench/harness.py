@@ -102,36 +102,14 @@ def model_at(env: Any, address: str, **abilities: bool) -> Any:
     )
 
 
-class Server:
-    """An Odoo with one process on the database of an environment.
+class Caller:
+    """Who calls a server over JSON-2."""
 
-    :param channels: of its job runner; none unless some are named
-    """
-
-    def __init__(self, env: Any, channels: str = "root:0") -> None:
-        self.database, self.uid = env.cr.dbname, env.ref("base.user_admin").id
-        expires = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
-        keys = env["res.users.apikeys"].with_user(self.uid)
-        self.key = keys._generate(None, "bench", expires)
-        env.cr.commit()
-        settings = Settings()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        log = settings.data / "log" / "bench.log"
-        self.process = serving.start(
-            settings,
-            Databases.of_tests(settings).conf,
-            self.database,
-            port,
-            log,
-            env={"ODOO_QUEUE_JOB_CHANNELS": channels},
-        )
-        serving.wait_until_served(self.process, port, log)
+    def __init__(self, url: str, database: str, key: str) -> None:
+        self.url, self.database, self.key = url, database, key
 
     def call(self, model: str, method: str, **arguments: Any) -> Any:
-        """The answer of a call over JSON-2."""
+        """The answer of a call."""
         request = urllib.request.Request(
             f"{self.url}/json/2/{model}/{method}",
             data=json.dumps(arguments).encode(),
@@ -143,6 +121,35 @@ class Server:
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
+
+
+class Server(Caller):
+    """An Odoo with one process on the database of an environment.
+
+    :param channels: of its job runner; none unless some are named
+    """
+
+    def __init__(self, env: Any, channels: str = "root:0") -> None:
+        self.uid = env.ref("base.user_admin").id
+        expires = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+        keys = env["res.users.apikeys"].with_user(self.uid)
+        key = keys._generate(None, "bench", expires)
+        env.cr.commit()
+        settings = Settings()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        super().__init__(f"http://127.0.0.1:{port}", env.cr.dbname, key)
+        log = settings.data / "log" / "bench.log"
+        self.process = serving.start(
+            settings,
+            Databases.of_tests(settings).conf,
+            self.database,
+            port,
+            log,
+            env={"ODOO_QUEUE_JOB_CHANNELS": channels},
+        )
+        serving.wait_until_served(self.process, port, log)
 
     def end(self) -> None:
         """End it."""

@@ -293,7 +293,8 @@ class Thinking:
         }
         # a screen that misses a piece is told the whole at the end
         with suppress(psycopg2.Error, StewardError), self.run._own_transaction() as cr:
-            run = self.run.with_env(self.env(cr=cr))
+            # with the company said, it need not be read anew for each piece
+            run = self.run.with_env(self.env(cr=cr)).with_company(self.company)
             run._bus_send(TEXT, message, subchannel=run._name)
 
     def _value_of(self, chatted):

@@ -7,7 +7,7 @@ digits, what stands after ``password:``.
 >>> stream.feed("My password: hun", 0.0)
 Piece(seq=0, text='My ', whole=False)
 >>> stream.feed("ter2 is", 0.01)  # too soon after the last one
->>> stream.feed(" known ", 0.06)
+>>> stream.feed(" known ", 0.21)
 Piece(seq=1, text='password: [redacted] is known ', whole=False)
 >>> stream.close()
 Piece(seq=2, text='My password: [redacted] is known ', whole=True)
@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-EVERY: Final = 0.05  # seconds between two pieces
+EVERY: Final = 0.2  # seconds between two pieces: each costs the server some work
 WINDOW: Final = 4000  # characters before the end within which a secret is looked for
 LONGEST: Final = 200_000  # characters that are shown while they come
 
