@@ -1,8 +1,9 @@
 """Which lines the tests reach: noted by probes, told in coverage.py's own file.
 
-A tracer is called at each call, also at each of Odoo's, and makes the tests take two
-and a half times as long; a probe stands only where a line of ours begins, and costs
-next to nothing. What is a statement, and what is left out, stay coverage.py's matter.
+A tracer is called at each call, also at each of Odoo's: tests without a browser took
+up to two and a half times the processor with it. A probe stands only where a line of
+ours begins, and costs next to nothing. What is a statement, and what is left out, stay
+coverage.py's matter.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,8 @@ from coverage import CoverageData
 from slipcover.slipcover import Slipcover
 
 LEFT_OUT = ("__manifest__.py", "/tests/", "/migrations/")
-NEVER = (
-    -1
-)  # after how many hits a probe is taken out, which means to walk through frames
+# after how many hits a probe is taken out, which means to walk through all frames
+NEVER = -1
 
 
 def is_ours(path: str, folders: Sequence[str]) -> bool:

@@ -113,7 +113,6 @@ _OURS: Final = {  # part of a skill -> its key in the metadata
 _LISTS: Final = ("triggers", "needs", "tags")
 _TOOL: Final = re.compile(r"(?:[^\s,(]|\([^)]*\))+")
 _UNIX: Final = 3  # the system of an archive whose files say who may execute them
-_OWNER_X: Final = stat.S_IXUSR
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _FENCE: Final = re.compile(r"^ {0,3}(```|~~~)")
 _ITEM: Final = re.compile(r"^ {0,3}[0-9]{1,4}[.)][ \t]+(\S.*)$")
@@ -597,9 +596,8 @@ def _unpacked(archive: zipfile.ZipFile) -> Iterator[File]:
                 f" file, and {MAX_BYTES // 2**20} MiB for all."
             )
         is_unix = entry.create_system == _UNIX
-        yield File(
-            path, content, is_unix and bool(entry.external_attr >> 16 & _OWNER_X)
-        )
+        mode = entry.external_attr >> 16
+        yield File(path, content, is_unix and bool(mode & stat.S_IXUSR))
 
 
 def _is_noise(entry: zipfile.ZipInfo) -> bool:
