@@ -91,11 +91,17 @@ def _addons_command(settings: Settings, conf: Path, *arguments: str) -> list[str
 
 def _conf(settings: Settings, server: Server, database: str) -> Path:
     """The configuration of one test process on its own database."""
+    values = {
+        "db_name": database,
+        "dbfilter": f"^{database}$",
+        "log_level": "warn",
+        "limit_memory_hard": "0",  # of one worker; a lane's tests share a process
+    }
     return write_conf(
         settings,
         "test",
         server,
-        {"db_name": database, "dbfilter": f"^{database}$", "log_level": "warn"},
+        values,
         file=f"test-{database}",
     )
 

@@ -1,4 +1,4 @@
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import psycopg2
 
@@ -36,13 +36,17 @@ class TestRateLimit(StewardCase):
             self.limits._take("api", n=4)
 
     def test_waits_if_told(self):
-        self.limit(rate=6000, burst=1)
-        slept = []
-        with patch.object(steward_rate_limit.time, "sleep", slept.append):
-            self.limits._take("api")
+        self.limit(rate=1, burst=1, per=3600)
+        self.limits._take("api")
+        slept = Mock(side_effect=InterruptedError)
+        with patch.object(steward_rate_limit.time, "sleep", slept):
             with self.assertRaises(RateLimited):
                 self.limits._take("api", wait=0)
-        self.assertEqual(slept, [])
+            slept.assert_not_called()
+            with self.assertRaises(InterruptedError):
+                self.limits._take("api", wait=7200)
+        [seconds] = slept.call_args.args
+        self.assertTrue(0 < seconds <= 3600)
 
     def test_healthy_check_costs_no_query(self):
         self.limit(rate=60000, burst=1000)

@@ -4,11 +4,20 @@ from odoo.addons.steward.tests.common import StewardCase
 
 
 class KnowledgeCase(StewardCase):
-    """A source, and documents by their words."""
+    """A source, documents by their words, and no embedder but the built-in `hash`.
+
+    The others need a file that takes a minute to make: it may be there or not.
+    """
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.spaces = cls.env["steward.space"]
+        cls.hash = cls.env.ref("steward_llm.model_hash")
+        cls.env.company.steward_embedding_model_id = cls.hash
+        cls.spaces.search([])._write_own({"state": "ready"})
+        cls.spaces.search([]).unlink()
+        cls.env.registry.clear_cache()
         cls.source = cls.env["steward.source"].create({"name": "Handbook"})
 
     @classmethod

@@ -8,17 +8,7 @@ from .common import KnowledgeCase
 
 
 class SpaceCase(KnowledgeCase):
-    """Passages, a default space of the built-in `hash`, and made-up vectors."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.spaces = cls.env["steward.space"]
-        cls.hash = cls.env.ref("steward_llm.model_hash")
-        cls.env.company.steward_embedding_model_id = cls.hash
-        cls.spaces.search([])._write_own({"state": "ready"})
-        cls.spaces.search([]).unlink()
-        cls.env.registry.clear_cache()
+    """Passages, spaces of the built-in `hash`, and made-up vectors."""
 
     def setUp(self):
         super().setUp()
