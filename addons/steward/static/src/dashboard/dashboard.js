@@ -15,7 +15,7 @@ import { useRefresh } from "./refresh";
 const STORED_AS = "steward.dashboard";
 const COLUMNS = {
     small: "col-6 col-lg-3",
-    medium: "col-12 col-lg-6",
+    medium: "col-12 col-lg-6 flex-grow-1", // to the edge, where it is left alone
     wide: "col-12",
 };
 
