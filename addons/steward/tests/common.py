@@ -9,6 +9,9 @@ from odoo.tests import TransactionCase
 class StewardCase(TransactionCase):
     """Worker processes remember rows; a test's rows are gone after the test.
 
+    The clock by which workers tell each other of failures stands still: how slow the
+    machine is opens no circuit. `at` sets it.
+
     Nobody is told by mail that a record was given to them: rendering that took a
     tenth of the time of all tests, and it is Odoo's own.
     """
@@ -23,6 +26,8 @@ class StewardCase(TransactionCase):
         super().setUp()
         self._forget_rows()
         self.addCleanup(self._forget_rows)
+        self._began = steward_circuit.monotonic()
+        self.enterContext(self.at(0))
 
     def _forget_rows(self):
         for model in ("steward.circuit", "steward.rate.limit", "steward.pool"):
@@ -30,6 +35,6 @@ class StewardCase(TransactionCase):
         steward_rate_limit._MISSING.clear()
 
     def at(self, seconds):
-        """Move the worker's clock forward by so many seconds, for a ``with`` block."""
-        began = steward_circuit.monotonic()
-        return patch.object(steward_circuit, "monotonic", lambda: began + seconds)
+        """Set the clock to so many seconds of the test, for a ``with`` block."""
+        now = self._began + seconds
+        return patch.object(steward_circuit, "monotonic", lambda: now)

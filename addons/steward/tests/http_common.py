@@ -1,17 +1,19 @@
 """What tests of outbound calls share; other addons may use it, too."""
 
+import socket
 from unittest.mock import patch
 
-from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
 
 from .. import wire
+from .common import StewardCase
 from .server import Server
 
 HTTP_LOGGER = "odoo.addons.steward.models.steward_http"
+PATIENCE = 60  # seconds for what is to succeed, also on a busy machine
 
 
-class HttpKit(TransactionCase):
+class HttpKit(StewardCase):
     """A case with a server on loopback, which the administrator's settings allow."""
 
     @classmethod
@@ -29,6 +31,7 @@ class HttpKit(TransactionCase):
     def setUp(self):
         super().setUp()
         self.server.clear()
+        wire.IDLE.forget()
         self.pauses = []
         self.enterContext(mute_logger(HTTP_LOGGER))
         model = self.registry["steward.http"]
@@ -36,8 +39,15 @@ class HttpKit(TransactionCase):
         self.patch(model, "_pause", lambda _http, seconds: self.pauses.append(seconds))
 
     def get(self, path, method="GET", **arguments):
-        arguments.setdefault("timeout", 10)
+        arguments.setdefault("timeout", PATIENCE)
+        arguments.setdefault("connect_timeout", PATIENCE)
         return self.http._request(method, self.server.url(path), **arguments)
+
+    def nobody(self):
+        """An address at which nobody listens, and nobody else can begin to."""
+        taken = self.enterContext(socket.socket())
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
     def names(self, **addresses):
         """Let names resolve so; a list: so the first time, so the second time."""

@@ -14,10 +14,11 @@ from odoo.tools import mute_logger
 
 from .. import exceptions, wire
 from ..models import steward_http
-from .http_common import HTTP_LOGGER, HttpKit
+from .http_common import HTTP_LOGGER, PATIENCE, HttpKit
 from .server import Server
 
 MB = 1024 * 1024
+LIMITS = wire.Limits(connect=PATIENCE, total=PATIENCE)
 
 
 class TestRequest(HttpKit):
@@ -115,7 +116,7 @@ class TestRequest(HttpKit):
         for number in range(wire.IDLE_IN_ALL + 5):
             rules = wire.Rules(self.http._get_rules().policy, ca_file=str(number))
             request = wire.Request("GET", self.server.url("/"))
-            wire.exchange(request, rules, wire.Limits(), wire.Deadline(9)).whole()
+            wire.exchange(request, rules, LIMITS, wire.Deadline(PATIENCE)).whole()
         kept = sum(map(len, wire.IDLE.kept.values()))
         self.assertEqual(kept, wire.IDLE_IN_ALL)
 
@@ -372,17 +373,21 @@ class TestTls(HttpKit):
         self.secure.on("/", lambda peer: peer.answer(200, b"ok"))
         self.names(api_test=["127.0.0.1"], other_test=["127.0.0.1"])
 
+    def ask(self, url=None, **arguments):
+        arguments.setdefault("connect_timeout", PATIENCE)
+        return self.http._request("GET", url or self.secure.url(), **arguments)
+
     def test_own_authority(self):
         self.set_param("steward.http.ca_file", self.secure.ca_file)
-        answer = self.http._request("GET", self.secure.url())
+        answer = self.ask()
         self.assertEqual(answer.content, b"ok")
-        self.http._request("GET", self.secure.url())
+        self.ask()
         self.assertEqual(self.secure.connections, 1)  # it is kept
         self.assertEqual(self.secure.requests[0].headers["Host"][:8], "api.test")
 
     def test_unknown_authority_is_refused(self):
         with self.assertRaises(exceptions.BadAnswer) as caught:
-            self.http._request("GET", self.secure.url())
+            self.ask()
         self.assertIn("cannot be trusted", str(caught.exception))
         self.assertFalse(self.secure.requests)
 
@@ -390,7 +395,7 @@ class TestTls(HttpKit):
         self.set_param("steward.http.ca_file", self.secure.ca_file)
         for host in ("other.test", "127.0.0.1"):
             with self.assertRaises(exceptions.BadAnswer):
-                self.http._request("GET", self.secure.url(host=host))
+                self.ask(self.secure.url(host=host))
 
     def test_verification_cannot_be_switched_off(self):
         context = wire.tls_context("")
@@ -400,21 +405,21 @@ class TestTls(HttpKit):
     def test_own_authority_unreadable(self):
         self.set_param("steward.http.ca_file", "/nowhere/ca.pem")
         with self.assertRaises(exceptions.Invalid):
-            self.http._request("GET", self.secure.url())
+            self.ask()
 
     def test_no_way_back_from_encryption(self):
         self.set_param("steward.http.ca_file", self.secure.ca_file)
         plain = self.server.url("/")
         self.secure.on("/", lambda peer: peer.redirect(plain))
         with self.assertRaises(exceptions.AddressRefused):
-            self.http._request("GET", self.secure.url())
+            self.ask()
         self.assertFalse(self.server.requests)
 
     def test_a_service_that_says_nothing_to_tls(self):
         with socket.create_server(("127.0.0.1", 0)) as mute:
             url = f"https://127.0.0.1:{mute.getsockname()[1]}/"
             with self.assertRaises(exceptions.TimedOut):
-                self.http._request("GET", url, retries=0, connect_timeout=0.2)
+                self.ask(url, retries=0, connect_timeout=0.2)
 
     def test_a_service_without_tls(self):
         def answer():
@@ -428,8 +433,8 @@ class TestTls(HttpKit):
             thread.start()
             url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
             with self.assertRaises(exceptions.Unreachable) as caught:
-                self.http._request("GET", url, retries=0)
-            thread.join(5)
+                self.ask(url, retries=0)
+            thread.join(PATIENCE)
         self.assertIn("does not speak TLS", str(caught.exception))
 
     def test_through_proxy(self):
@@ -439,7 +444,7 @@ class TestTls(HttpKit):
             proxy.on(f"127.0.0.1:{self.secure.port}", lambda peer: peer.answer(502))
             self.set_param("steward.http.proxy", f"http://127.0.0.1:{proxy.port}")
             with self.assertRaises(exceptions.Unreachable):
-                self.http._request("GET", self.secure.url(), retries=0)
+                self.ask(retries=0)
         self.assertFalse(self.secure.requests)
 
 
@@ -453,10 +458,8 @@ class TestFaults(HttpKit):
         return caught.exception
 
     def test_nobody_listens(self):
-        with Server() as gone:
-            url = gone.url()
         with self.assertRaises(exceptions.Unreachable):
-            self.http._request("GET", url, retries=0)
+            self.http._request("GET", self.nobody(), retries=0)
 
     def test_name_unknown(self):
         failure = wire.socket.gaierror(-2, "Name or service not known")
@@ -723,9 +726,9 @@ class TestRetries(HttpKit):
         self.assertFalse(self.pauses)
 
     def test_pause_sleeps(self):
-        with patch("time.sleep") as sleep:
+        with patch.object(steward_http, "time") as time:  # others may sleep, too
             steward_http.StewardHttp._pause(self.http, 3)
-        sleep.assert_called_once_with(3)
+        time.sleep.assert_called_once_with(3)
 
 
 class TestLogOfCalls(HttpKit):
@@ -792,7 +795,8 @@ class TestOpenAI(HttpKit):
         import httpx2
         import openai
 
-        arguments.setdefault("timeout", 10)
+        arguments.setdefault("timeout", PATIENCE)
+        arguments.setdefault("connect_timeout", PATIENCE)
         transport = self.http._httpx_transport(**arguments)
         client = openai.OpenAI(
             api_key="k" * 20,
@@ -853,10 +857,13 @@ class TestOpenAI(HttpKit):
         """The second word is sent only when the first one has been read."""
         import threading
 
-        was_read = threading.Semaphore(0)
+        was_read, in_time = threading.Semaphore(0), []
+
+        def between():
+            in_time.append(was_read.acquire(timeout=PATIENCE / 3))
 
         def behave(peer):
-            self.stream(peer, ["one", "two"], lambda: was_read.acquire(timeout=5))
+            self.stream(peer, ["one", "two"], between)
             peer.send(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
 
         self.server.on("/v1/chat/completions", behave)
@@ -865,6 +872,7 @@ class TestOpenAI(HttpKit):
             words.append(chunk.choices[0].delta.content)
             was_read.release()
         self.assertEqual(words, ["one", "two"])
+        self.assertEqual(in_time, [True, True])
 
     def test_cut_in_the_stream(self):
         def behave(peer):
