@@ -1,12 +1,14 @@
 """A runner for tests: it writes what the real one writes, in plain SQL."""
 
+import copy
 import hashlib
 import json
 from datetime import UTC, datetime
 
 from odoo.tests import TransactionCase, new_test_user
 
-UTC_NOW = "now() AT TIME ZONE 'utc'"
+# as in a transaction of the runner's own; now() is when the whole test class began
+UTC_NOW = "statement_timestamp() AT TIME ZONE 'utc'"
 
 
 class FakeRunner:
@@ -16,7 +18,6 @@ class FakeRunner:
         self.env = env
         self.root = root
         self.facts = {
-            "clock": datetime.now(UTC).isoformat(),
             "verbs": [
                 "backup",
                 "verify",
@@ -68,10 +69,11 @@ class FakeRunner:
         return True
 
     def beat(self, seconds_ago=0):
+        clock = {"clock": datetime.now(UTC).isoformat()}
         self.sql(
             f"UPDATE steward_runner SET facts = %s, version = '1', seen_at = {UTC_NOW}"
             " - make_interval(secs => %s) WHERE id = %s",
-            json.dumps(self.facts),
+            json.dumps(clock | self.facts),
             seconds_ago,
             self.id,
         )
@@ -154,3 +156,8 @@ class RunnerCase(TransactionCase):
             )
         }
         cls.runner = FakeRunner(cls.env)
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(setattr, self.runner, "facts", self.runner.facts)
+        self.runner.facts = copy.deepcopy(self.runner.facts)
