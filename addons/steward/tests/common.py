@@ -3,7 +3,17 @@
 from unittest.mock import patch
 
 from odoo.addons.steward.models import steward_circuit, steward_rate_limit
-from odoo.tests import TransactionCase
+from odoo.tests import HttpCase, TransactionCase
+
+
+class PatientHttpCase(HttpCase):
+    """Gives a page more than 12 seconds and a tour more than 60."""
+
+    def url_open(self, url, data=None, files=None, timeout=120, **more):
+        return super().url_open(url, data, files, timeout, **more)
+
+    def start_tour(self, url_path, tour_name, timeout=600, **more):
+        return super().start_tour(url_path, tour_name, timeout=timeout, **more)
 
 
 class StewardCase(TransactionCase):

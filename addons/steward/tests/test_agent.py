@@ -3,8 +3,10 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.exceptions import AccessDenied, AccessError, ValidationError
-from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
+from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
+
+from .common import PatientHttpCase
 
 PASSWORD = "a long password"
 
@@ -106,7 +108,7 @@ class TestAgent(TransactionCase):
 
 
 @tagged("post_install", "-at_install")
-class TestAgentOverHttp(HttpCase):
+class TestAgentOverHttp(PatientHttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

@@ -1,10 +1,12 @@
 from odoo.addons.steward.hooks import uninstall_hook
 from odoo.exceptions import AccessError
-from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
+from odoo.tests import TransactionCase, new_test_user, tagged
+
+from .common import PatientHttpCase
 
 
 @tagged("post_install", "-at_install")
-class TestApp(HttpCase):
+class TestApp(PatientHttpCase):
     def test_tour_first_steps(self):
         """An administrator finds the app, its first steps and its settings."""
         self.start_tour("/odoo", "steward_first_steps", login="admin")

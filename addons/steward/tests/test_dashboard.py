@@ -13,8 +13,10 @@ from odoo.addons.steward.models import steward_dashboard
 from odoo.addons.steward.models.steward_dashboard import NEWS, StewardDashboard
 from odoo.addons.steward.models.steward_status import StewardStatus
 from odoo.exceptions import AccessError
-from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
+from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
+
+from .common import PatientHttpCase
 
 NOW = fields.Datetime.to_datetime("2026-03-04 10:20:30")
 
@@ -491,7 +493,7 @@ class TestNews(DashboardCase):
 
 
 @tagged("post_install", "-at_install")
-class TestScreen(HttpCase):
+class TestScreen(PatientHttpCase):
     def test_tour(self):
         """A Viewer looks at another period, and from a card at what is behind it."""
         new_test_user(

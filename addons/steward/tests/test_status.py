@@ -8,8 +8,10 @@ from odoo.addons.steward.controllers import health
 from odoo.addons.steward.models import steward_status
 from odoo.addons.steward.models.steward_status import StewardStatus
 from odoo.exceptions import AccessError
-from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
+from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import config, mute_logger
+
+from .common import PatientHttpCase
 
 NAMES = [
     *("database", "modules", "jobs", "crons", "services", "mail", "disk", "runner"),
@@ -356,7 +358,7 @@ class TestCost(StatusCase):
 
 
 @tagged("post_install", "-at_install")
-class TestRoute(HttpCase, StatusCase):
+class TestRoute(PatientHttpCase, StatusCase):
     def get(self, path):
         answer = self.url_open(path)
         return answer.status_code, answer.json()

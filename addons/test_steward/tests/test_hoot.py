@@ -24,11 +24,11 @@ class TestHoot(HttpCase):
         self.assertTrue(suites)
         chosen = "".join(f"&id={identity('@' + suite)}" for suite in suites)
         self.browser_js(
-            f"/web/tests?headless&loglevel=2&preset=desktop&timeout=15000{chosen}",
+            f"/web/tests?headless&loglevel=2&preset=desktop&timeout=60000{chosen}",
             "",
             "",
             login="admin",
-            timeout=300,
+            timeout=1200,
             success_signal="[HOOT] Test suite succeeded",
             error_checker=unit_test_error_checker,
         )

@@ -1,6 +1,7 @@
 import { registry } from "@web/core/registry";
 
 registry.category("web_tour.tours").add("steward_dashboard", {
+    // a busy machine takes its time
     steps: () => [
         {
             content: "the numbers are there",
@@ -35,5 +36,5 @@ registry.category("web_tour.tours").add("steward_dashboard", {
             content: "the period is still the one that was chosen",
             trigger: ".o_steward_period:contains('Last 7 days')",
         },
-    ],
+    ].map((step) => ({ timeout: 60_000, ...step })),
 });

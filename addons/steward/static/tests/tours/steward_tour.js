@@ -3,6 +3,7 @@ import { stepUtils } from "@web_tour/tour_utils";
 
 registry.category("web_tour.tours").add("steward_first_steps", {
     url: "/odoo",
+    // a busy machine takes its time
     steps: () => [
         stepUtils.showAppsMenuItem(),
         {
@@ -19,5 +20,5 @@ registry.category("web_tour.tours").add("steward_first_steps", {
             content: "the settings open at Steward's own page",
             trigger: '.settings .app_settings_block[data-key="steward"] #steward_contact',
         },
-    ],
+    ].map((step) => ({ timeout: 60_000, ...step })),
 });
