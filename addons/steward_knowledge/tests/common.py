@@ -1,17 +1,23 @@
 """A kit for tests of knowledge; other addons may use it, too."""
 
+from unittest.mock import patch
+
 from odoo.addons.steward.tests.common import StewardCase
+
+from ..models import steward_document_search
 
 
 class KnowledgeCase(StewardCase):
     """A source, documents by their words, and no embedder but the built-in `hash`.
 
-    The others need a file that takes a minute to make: it may be there or not.
+    The others need a file that takes a minute to make: it may be there or not. And a
+    search takes the time that it takes on a busy machine.
     """
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.startClassPatcher(patient_search())
         cls.spaces = cls.env["steward.space"]
         cls.hash = cls.env.ref("steward_llm.model_hash")
         cls.env.company.steward_embedding_model_id = cls.hash
@@ -27,3 +33,8 @@ class KnowledgeCase(StewardCase):
         values.setdefault("external_id", f"{name} {source.document_count}")
         values.update(name=name, text=text, source_id=source.id)
         return cls.env["steward.document"]._create_own([values])
+
+
+def patient_search():
+    """Have no search stopped because the machine was busy."""
+    return patch.object(steward_document_search, "TIMEOUT", "60s")

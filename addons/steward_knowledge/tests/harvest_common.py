@@ -79,7 +79,7 @@ class HarvestCase(HttpKit, PipelineCase):
             "name": "Docs",
             "kind": "website",
             "requests_per_minute": 60000,
-            "page_seconds": 5,
+            "page_seconds": 30,
             **values,
         }
         if values["kind"] in ("website", "forum"):

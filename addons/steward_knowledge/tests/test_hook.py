@@ -37,7 +37,10 @@ class TestHook(HttpCase):
         path = (address or self.address).removeprefix(self.hook.get_base_url())
         with mute_logger("odoo.http"):
             return self.url_open(
-                path, data=body, headers={"Content-Type": "application/json"}
+                path,
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=60,
             )
 
     def test_documents_come_in(self):

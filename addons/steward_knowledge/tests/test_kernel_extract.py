@@ -276,7 +276,7 @@ class TestPages(ExtractCase):
                 text = read(page, "text/html").text
             except Unreadable:
                 text = ""
-            self.assertLess(time.process_time() - began, 5)
+            self.assertLess(time.process_time() - began, 10)
             self.assertLess(len(text), 1_000)
             self.assertNotIn("root:", text)
 
@@ -324,7 +324,8 @@ class TestMarkdownAndText(ExtractCase):
         ):
             began = time.process_time()
             self.check_time(text, kind)
-            self.assertLess(time.process_time() - began, 8, text[:20])
+            # two at most on a quick machine; what costs squares takes minutes
+            self.assertLess(time.process_time() - began, 20, text[:20])
 
     def check_time(self, text, kind):
         try:

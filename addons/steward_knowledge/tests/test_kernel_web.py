@@ -128,8 +128,9 @@ class TestSitemap(BaseCase):
         for content in (b"<urlset><url>", b"\x1f\x8bnonsense" + bytes(20)):
             with self.assertRaises(sitemap.Broken):
                 self.entries(content)
-        bomb = gzip.compress(b"<" + b" " * (sitemap.LARGEST + 100))
-        with self.assertRaises(sitemap.Broken):
+        self.patch(sitemap, "LARGEST", 1024 * 1024)
+        bomb = gzip.compress(b"<urlset>" + b" " * sitemap.LARGEST)
+        with self.assertRaisesRegex(sitemap.Broken, "too large"):
             self.entries(bomb)
 
 

@@ -29,6 +29,12 @@ class TestCards(AnswersCase):
         )
         cls.source.company_id = cls.company
 
+    def setUp(self):
+        super().setUp()
+        # a period goes up to this second; what is made in it comes into the next one
+        later = fields.Datetime.now() + timedelta(minutes=1)
+        self.patch(fields.Datetime, "now", staticmethod(lambda *_args: later))
+
     def cards(self, *names, role="operator", period="day"):
         board = self.env["steward.dashboard"].with_user(self.users[role])
         cards = board.data(period, [self.company.id], list(names))["cards"]

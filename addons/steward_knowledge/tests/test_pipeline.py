@@ -351,11 +351,13 @@ class TestProgress(PipelineCase):
         self.addCleanup(steward_source_pipeline._TOLD.clear)
         pages = self.take(Draft("a", content="1"), Draft("b", content="2"))["documents"]
         told = []
-        with patch.object(
+        at_once = patch.object(steward_source_pipeline, "monotonic", lambda: 1_000.0)
+        sent = patch.object(
             self.env.registry["steward.source"],
             "_bus_send",
             lambda source, name, message, subchannel: told.append(message),
-        ):
+        )
+        with at_once, sent:
             for _time in range(3):
                 self.source._tell_progress()
             self.assertEqual(told, [{"id": self.source.id, "counts": {"fetched": 2}}])

@@ -1,6 +1,7 @@
 from odoo.tests import HttpCase, new_test_user, tagged
 
 from ..kernel.draft import Draft
+from .common import patient_search
 
 PAGES = {
     "Refunds": "# Refunds\n\nA customer gets the money back by a credit note: open the"
@@ -22,7 +23,8 @@ class TestSearchScreen(HttpCase):
         ]
         taken = self.env["steward.document"]._take(source, drafts)
         taken["documents"]._process()
-        self.start_tour("/odoo", "steward_search", login="emma_e")
+        self.enterContext(patient_search())
+        self.start_tour("/odoo", "steward_search", login="emma_e", timeout=180)
         page = taken["documents"].filtered(lambda document: document.name == "Refunds")
         log = self.env["steward.search.log"].search([("user_id", "=", user.id)])
         self.assertEqual(len(log), 1, "half-typed words are no question")

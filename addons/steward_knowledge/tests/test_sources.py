@@ -387,7 +387,7 @@ class TestGitHub(HarvestCase):
         adapter = source._adapter({})
         with self.assertRaises(RateLimited) as raised:
             adapter.discover()
-        self.assertAlmostEqual(raised.exception.retry_after, 900, delta=10)
+        self.assertAlmostEqual(raised.exception.retry_after, 900, delta=60)
 
     def test_discussions(self):
         secret = self.env["steward.secret"].create(

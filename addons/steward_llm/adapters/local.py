@@ -290,12 +290,12 @@ def _digest(*parts):
 
 
 def _static_version():
-    return _static_digest(STATIC_VERSION)
+    return _static_digest(WEIGHTS, STATIC_VERSION)
 
 
 @cache  # of many words, for each question that is asked
-def _static_digest(version):
-    return _digest(WEIGHTS, common_words.business_words(), version)
+def _static_digest(weights, version):
+    return _digest(weights, common_words.business_words(), version)
 
 
 VERSIONS = {

@@ -260,8 +260,12 @@ def tokens_of(text):
 
 def send_event(peer, data):
     """One event of a stream, as a chunk of its own."""
+    peer.send(_event(data))
+
+
+def _event(data):
     event = f"data: {data}\n\n".encode()
-    peer.send(f"{len(event):x}\r\n".encode() + event + b"\r\n")
+    return f"{len(event):x}\r\n".encode() + event + b"\r\n"
 
 
 def _unscripted(asked):
@@ -377,13 +381,12 @@ def broken_stream(peer, pieces=3, code=529):
 
 
 def stream_of(*events):
-    """A stream of just these events, ended as it should be."""
+    """A stream of just these events, sent at once and ended as it should be."""
+    told = [event if isinstance(event, str) else json.dumps(event) for event in events]
 
     def behave(peer):
         peer.head(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
-        for event in events:
-            send_event(peer, event if isinstance(event, str) else json.dumps(event))
-        peer.send(b"0\r\n\r\n")
+        peer.send(b"".join(map(_event, told)) + b"0\r\n\r\n")
 
     return behave
 
@@ -392,8 +395,8 @@ def _begin_stream(peer, count=3):
     head = {"id": "chatcmpl-0", "created": CREATED, "model": "gpt-test"}
     peer.head(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
     pieces = _pieces(head, "one two three four", [], "stop", None)
-    for piece in itertools.islice(pieces, count):
-        send_event(peer, json.dumps(piece))
+    # all at once: however slow the machine is, there is no silence between them
+    peer.send(b"".join(_event(json.dumps(p)) for p in itertools.islice(pieces, count)))
 
 
 def silence(peer):

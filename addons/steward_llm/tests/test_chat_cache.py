@@ -148,7 +148,7 @@ class TestChatCache(ChatKit):
         self.ask()
         day = self.env["steward.chat.answer.day"].search([])
         self.assertEqual(day.rate, 0)
-        day._write_own({"day": fields.Date.today() - timedelta(days=401)})
+        day._write_own({"day": fields.Date.today() - timedelta(days=402)})
         self.trim()
         self.assertFalse(day.exists())
 

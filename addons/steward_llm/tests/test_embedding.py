@@ -55,6 +55,9 @@ class TestEmbedding(ModelKit):
             text for asked in self.server.asked(EMBEDDINGS) for text in asked["input"]
         ]
 
+    def today(self):
+        return self.env.cr.now().date()  # the database's, also at midnight
+
     def rows(self):
         return self.cache.search_count([("model_id", "=", self.embedder.id)])
 
@@ -346,7 +349,7 @@ class TestEmbedding(ModelKit):
         self.assertEqual(noted.call_count, 1)
         self.assertEqual(
             self.cache.search([("model_id", "=", self.embedder.id)]).used_on,
-            fields.Date.today(),
+            self.today(),
         )
 
     def test_trimmed_in_portions(self):
@@ -392,7 +395,7 @@ class TestEmbedding(ModelKit):
         self.assertEqual(self.report().vectors, 3)
         self.assertAlmostEqual(self.report().megabytes, 3 * 16 / 1e6)
         day = self.env["steward.embedding.day"].search([])
-        self.assertEqual((day.day, day.rate), (fields.Date.today(), 0.25))
+        self.assertEqual((day.day, day.rate), (self.today(), 0.25))
 
     def test_hits_alone_are_written_after_a_minute(self):
         self.embed(["a"])
@@ -464,7 +467,7 @@ class TestEmbedding(ModelKit):
             groups="base.group_user,steward.group_administrator",
         )
         row = self.cache.with_user(administrator).search([])
-        self.assertEqual(row.used_on, fields.Date.today())
+        self.assertEqual(row.used_on, self.today())
         for name in ("digest", "vector"):
             with self.assertRaises(AccessError):
                 row.read([name])

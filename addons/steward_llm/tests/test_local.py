@@ -202,7 +202,7 @@ class TestLocal(StewardCase):
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(10)
+                thread.join(60)
         self.assertEqual([other is encoder for other in others], [True] * 4)
 
     def test_nothing_is_entered_in_the_ledger(self):

@@ -1,6 +1,7 @@
 import { registry } from "@web/core/registry";
 
 registry.category("web_tour.tours").add("steward_search", {
+    timeout: 60000, // of a step, on a busy machine
     steps: () => [
         { content: "the door in the bar", trigger: ".o_steward_quick", run: "click" },
         { content: "to the whole page", trigger: ".o_steward_all", run: "click" },
