@@ -3,7 +3,6 @@
 from datetime import timedelta
 from itertools import count
 
-from odoo import fields
 from odoo.addons.steward.tests.runner_common import RunnerCase
 
 _NUMBERS = count(1)
@@ -67,18 +66,24 @@ class BackupCase(RunnerCase):
                 "drill_on": False,
             }
         )
+        # at whatever hour the tests run: it does not become due meanwhile
+        soon = cls.plan.next_run + timedelta(days=1)
+        cls.plan._write_own({"next_run": soon})
 
     def by(self, role, records):
         return records.with_user(self.users[role])
 
     def backed_up(self, days_ago=0, result=None, state="done", error=None, plan=None):
-        """A backup of that day, made from asking to taking over."""
+        """A backup of that day, made from asking to taking over.
+
+        Those of days ago are of noon: a day apart from each other in any time zone.
+        """
         backup = (plan or self.plan)._run("test")
         if state == "done":
             result = result or backup_result()
         self.runner.do(result if state == "done" else None, state, error)
         if days_ago:
-            when = fields.Datetime.now() - timedelta(days=days_ago)
+            when = backup.moment.replace(hour=12) - timedelta(days=days_ago)
             backup._write_own({"moment": when, "ended_at": when})
         return backup
 

@@ -584,7 +584,6 @@ class TestBackup(BackupCase):
     def test_storage_test_of_an_older_runner(self):
         self.runner.facts["verbs"] = ["backup"]
         self.runner.beat()
-        self.addCleanup(self.runner.facts["verbs"].append, "probe")
         self.storage.action_test()
         self.assertTrue(self.storage.last_test_ok)
         self.assertEqual(self.storage.total_bytes, 100 * 2**30)
@@ -642,10 +641,11 @@ class TestPlan(BackupCase):
         return patch.object(fields.Datetime, "now", lambda *_args: now)
 
     def test_cron_runs_what_is_due_once(self):
-        now = fields.Datetime.now()
-        self.plan._write_own({"next_run": now - timedelta(days=3)})
-        self.env["steward.backup.plan"]._cron_run()
-        self.env["steward.backup.plan"]._cron_run()
+        with self.patched_now("2026-03-04 12:00:00"):
+            now = fields.Datetime.now()
+            self.plan._write_own({"next_run": now - timedelta(days=3)})
+            self.env["steward.backup.plan"]._cron_run()
+            self.env["steward.backup.plan"]._cron_run()
         [backup] = self.plan.backup_ids
         self.assertEqual(backup.reason, "As planned")
         self.assertGreater(self.plan.next_run, now)
@@ -665,10 +665,12 @@ class TestPlan(BackupCase):
         self.plan.drill_on = True
         backup = self.backed_up()
         self.assertTrue(self.plan.next_drill)
-        self.plan._write_own({"next_drill": fields.Datetime.now()})
-        self.env["steward.backup.plan"]._cron_run()
+        with self.patched_now("2026-03-04 12:00:00"):
+            now = fields.Datetime.now()
+            self.plan._write_own({"next_drill": now})
+            self.env["steward.backup.plan"]._cron_run()
         self.assertEqual(self.plan.drill_ids.backup_id, backup)
-        self.assertGreater(self.plan.next_drill, fields.Datetime.now())
+        self.assertGreater(self.plan.next_drill, now)
 
     def test_before_something_risky(self):
         self.assertFalse(self.env["steward.backup.plan"]._before("update"))
