@@ -18,6 +18,8 @@ class TestScreens(HttpCase):
         plan.active = True
         plan._run("before the tour")
         runner.do(backup_result())
-        self.start_tour("/odoo/steward-backups", "steward_backup", login="admin")
+        self.start_tour(
+            "/odoo/steward-backups", "steward_backup", login="admin", timeout=180
+        )
         verbs = self.env["steward.operation"].search([("state", "=", "queued")])
         self.assertCountEqual(verbs.mapped("verb"), ["backup", "restore"])
