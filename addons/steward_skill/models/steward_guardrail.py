@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -662,8 +663,7 @@ class StewardGuardrail(models.Model):
                 """
                 INSERT INTO steward_guardrail_hit (guardrail_id, version_id, company_id,
                     run_id, trace_id, agent_id, tool, action, call, at, outcome)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s,
-                        clock_timestamp() AT TIME ZONE 'utc', 'open')
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'open')
                 ON CONFLICT (guardrail_id, run_id, call) DO NOTHING RETURNING id
                 """,
                 guard.id,
@@ -675,6 +675,8 @@ class StewardGuardrail(models.Model):
                 attempt.name,
                 guard.action,
                 blake2b(call.encode("utf-8", "replace"), digest_size=8).hexdigest(),
+                # by the clock of the run's steps, to which `_settle` compares it
+                datetime.now(UTC).replace(tzinfo=None),
             )
         )
         hits.invalidate_model()

@@ -124,7 +124,11 @@ class StewardGuardrailHit(models.Model):
                             WHERE step.run_id = run.id AND step.period = run.month
                               AND step.kind = 'tool_call' AND step.name = hit.tool
                               AND step.status = 'ok'
-                              AND step.started_at >= hit.at - interval '2 seconds')
+                              -- that call, however long it took, or a later one:
+                              -- it ended, and began in a whole millisecond
+                              AND step.started_at + make_interval(
+                                    secs => (COALESCE(step.duration_ms, 0) + 1) / 1000)
+                                  >= hit.at)
                          THEN 'false_alarm' ELSE 'prevented' END
                   END
                   FROM steward_run AS run, steward_guardrail AS guardrail
