@@ -1,6 +1,9 @@
 """A kit for tests of skills: people, and skills by their words."""
 
+from unittest.mock import patch
+
 from odoo.addons.steward_agent.tests.common import AgentCase
+from odoo.addons.steward_knowledge.models import steward_document_search
 from odoo.tests import new_test_user
 
 DUNNING = """\
@@ -37,10 +40,16 @@ steps:
 """
 
 
+def patient_search():
+    """Documents are looked for, too: it is not given up on a busy machine."""
+    return patch.object(steward_document_search, "TIMEOUT", "60s")
+
+
 class SkillCase(AgentCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.startClassPatcher(patient_search())
         cls.author = new_test_user(cls.env, "author", "steward.group_operator")
         cls.employee = new_test_user(cls.env, "plain", "base.group_user")
         cls.other_company = cls.env["res.company"].create({"name": "Other"})

@@ -5,6 +5,7 @@ from odoo.addons.steward.kernel.period import Period
 from odoo.addons.steward_agent.tests.chat_common import ChatCase, says
 from odoo.tests import tagged
 
+from .common import patient_search
 from .learning_common import FAX, LearningCase
 
 
@@ -131,10 +132,11 @@ class TestDaily(LearningCase):
         self.assertEqual(self.lines("guardrails"), [])
 
     def look(self, *names, start=None):
-        """Cards as a Viewer sees them, of a day up to its very end."""
+        """Cards as a Viewer sees them, of a day that has begun and goes on."""
         self.env.flush_all()
         board = self.env["steward.dashboard"].with_user(self.viewer)
-        start = start or fields.Datetime.now().replace(hour=0, minute=0, second=0)
+        if not start:  # not a calendar's day: midnight may come meanwhile
+            start = fields.Datetime.now() - timedelta(hours=12)
         period = Period(start, start + timedelta(days=1), timedelta(hours=1))
         return {name: board._get_cards()[name](period) for name in names}
 
@@ -190,6 +192,7 @@ class TestThinking(ChatCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.startClassPatcher(patient_search())
         cls.env["steward.approval.rule"].search([]).active = False
 
     def guardrail(self, action, **values):

@@ -1,4 +1,7 @@
+from itertools import count
+
 from odoo.addons.steward.exceptions import Invalid, Refused
+from odoo.addons.steward.kernel.bucketing import bucket
 from odoo.addons.steward_agent.models.steward_guard import AT_WORK, RunId
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
@@ -166,17 +169,33 @@ class TestUse(SkillCase):
         agent = self.agent("- stop: done")
         return [self.start(agent) for _n in range(count)]
 
+    def halves(self, count_each):
+        """Runs of which a trial of a half leaves so many without, and as many not."""
+        salt = f"skill-{self.dunning.approved_version_id.id}"
+        traces = {True: [], False: []}
+        for number in count():
+            trace = f"trace-{number}"
+            half = traces[bucket(trace, salt) < 0.5]
+            if len(half) < count_each:
+                half.append(trace)
+            elif min(map(len, traces.values())) == count_each:
+                break
+        runs = self.runs(2 * count_each)
+        for run, trace in zip(runs, traces[True] + traces[False], strict=True):
+            run.sudo()._write_own({"trace_id": trace})
+        return runs
+
     def test_a_stable_share_is_left_without(self):
         self.dunning.trial_share = 50
         found = self.skills._find("dunning")
         told = {}
-        for run in self.runs(40):
+        for run in self.halves(20):
             told[run] = bool(self.uses._allotted(run, found))
             self.assertEqual(bool(self.uses._allotted(run, found)), told[run])
         arms = self.uses.search([("skill_id", "=", self.dunning.id)]).mapped("arm")
         self.assertEqual(len(arms), 40)
         self.assertEqual(arms.count("with"), sum(told.values()))
-        self.assertTrue(8 <= arms.count("without") <= 32)
+        self.assertEqual(arms.count("without"), 20)
         self.dunning.trial_share = 0
         self.assertTrue(all(self.uses._allotted(run, found) for run in told))
         first = self.uses.search([("skill_id", "=", self.dunning.id)]).mapped("arm")
@@ -185,7 +204,7 @@ class TestUse(SkillCase):
     def test_what_is_withheld_is_not_found_in_that_run(self):
         self.dunning.trial_share = 50
         seen = set()
-        for run in self.runs(20):
+        for run in self.halves(3):
             skills = self.skills.with_user(self.robot)
             skills = skills.with_context(**{AT_WORK: RunId(run.id)})
             names = [row["name"] for row in skills.find("dunning")]
