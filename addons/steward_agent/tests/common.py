@@ -1,5 +1,6 @@
 """A kit for tests of agents and their runs."""
 
+import time
 from unittest.mock import patch
 
 from odoo import Command
@@ -23,10 +24,15 @@ class AgentCase(StewardCase):
         cls.reviewer = new_test_user(cls.env, "rev", "steward.group_reviewer")
         cls.viewer = new_test_user(cls.env, "see", "steward.group_viewer")
         cls.partners = cls.env["res.partner"]
+        # the other built-in one needs a file that is there or not
+        cls.env.company.steward_embedding_model_id = cls.env.ref(
+            "steward_llm.model_hash"
+        )
 
     def setUp(self):
         super().setUp()
-        self.clock = [1_800_000_000.0]
+        # on a slow machine, too, a run makes room only where a test wants it to
+        self.startPatcher(patch.object(executor, "SLICE", 3600))
 
     def agent(self, steps, inputs="{}", tools=None, **values):
         """An agent that follows these steps.
@@ -63,6 +69,11 @@ class AgentCase(StewardCase):
 
     def run_agent(self, agent, **inputs):
         return self.work(self.start(agent, **inputs))
+
+    def time_stands_still(self):
+        """The seconds before something is tried again are not over meanwhile."""
+        now = time.time()
+        return patch("time.time", lambda: now)
 
     def steps_of(self, run):
         return self.env["steward.step"].search([("run_id", "=", run.id)], order="id")

@@ -19,6 +19,9 @@ class TestApprovalPage(HttpCase, ApprovalCase):
         self.approval = self.asked(self.run_)
         self.page = f"/steward/approval/{self.approval.id}"
 
+    def url_open(self, *args, **options):
+        return super().url_open(*args, timeout=60, **options)
+
     def token(self, answer):
         return re.search(r'name="csrf_token" value="([^"]+)"', answer.text)[1]
 
@@ -119,5 +122,7 @@ class TestApprovalPage(HttpCase, ApprovalCase):
         self.assertEqual(self.approval.state, "pending")
 
     def test_on_the_screen(self):
-        self.start_tour("/odoo/steward-approvals", "steward_approval", login="rev")
+        self.start_tour(
+            "/odoo/steward-approvals", "steward_approval", login="rev", timeout=180
+        )
         self.assertEqual(self.approval.state, "approved")

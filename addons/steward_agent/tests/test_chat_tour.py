@@ -26,7 +26,9 @@ class TestChatTour(ChatCase, HttpCase):
             says("", MAKE),
             says("She is there now."),
         )
-        self.start_tour("/odoo/steward-runs", "steward_chat", login="boss_b")
+        self.start_tour(
+            "/odoo/steward-runs", "steward_chat", login="boss_b", timeout=180
+        )
         first, second = self.env["steward.run"].search(
             [("agent_id", "=", agent.id)], order="id"
         )
@@ -42,11 +44,13 @@ class TestChatTour(ChatCase, HttpCase):
         )
         for task in ("Count them", "Count again"):
             self.ask(agent, task)
-        self.start_tour("/odoo/steward-runs", "steward_compare", login="boss_b")
+        self.start_tour(
+            "/odoo/steward-runs", "steward_compare", login="boss_b", timeout=180
+        )
 
     def test_who_may_not_chat_sees_no_door(self):
         new_test_user(self.env, "vera_v", "steward.group_viewer", password="vera_v")
-        self.start_tour("/odoo", "steward_no_chat", login="vera_v")
+        self.start_tour("/odoo", "steward_no_chat", login="vera_v", timeout=180)
 
 
 def _work(runs, eta=None):

@@ -15,8 +15,8 @@ class TestCostReport(ChatCase):
         self.bad = self.ask(self.one)
         self.lost = self.ask(self.one)
         costs = ((self.good, 1.0), (self.bad, 2.0), (self.lost, 3.0))
-        for run, cost in costs:
-            run._write_own({"cost": cost})
+        for run, cost in costs:  # of one day, also at midnight
+            run._write_own({"cost": cost, "started_at": self.good.started_at})
         self.lost._write_own({"state": "failed"})
         runs = self.env["steward.run"].with_user(self.reviewer)
         runs.feedback(self.good.trace_id, "approved")

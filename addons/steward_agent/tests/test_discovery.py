@@ -66,7 +66,7 @@ class TestDiscovery(ChatCase):
         self.assertEqual(len(self.agents.discover("anything", limit=1)), 1)
 
     def test_with_the_model_that_is_there(self):
-        """Whatever embeds in this database, also where nothing was set up."""
+        """Also where nothing was set up: the built-in one that needs nothing."""
         [found, *_others] = self.agents.discover("Chase the unpaid invoices")
         self.assertEqual(found["code"], self.chase.code)
         self.assertGreater(found["score"], 0.4)

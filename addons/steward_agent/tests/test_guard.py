@@ -83,6 +83,7 @@ class TestGuard(AgentCase):
                 "mode": "forced_open",
             }
         )
-        run = self.run_agent(agent)
+        with self.time_stands_still():
+            run = self.run_agent(agent)
         self.assertEqual((run.state, run.category), ("waiting", "external"))
         self.assertIn("CIRCUIT-OPEN", self.steps_of(run).error_type)

@@ -14,6 +14,7 @@ SECRET = "sk-" + "a1B2" * 10
 
 class TestReport(LedgerCase):
     def test_new_run_and_steps(self):
+        today = fields.Date.today()
         answer = self.accept(
             run(task="Collect what is due", session="monday", tags=["demo"]),
             step("1", duration_ms=12.5, input={"limit": 3}, output="two invoices"),
@@ -39,7 +40,8 @@ class TestReport(LedgerCase):
         self.assertEqual(head.agent_name, "Invoices")
         self.assertEqual(head.task, "Collect what is due")
         self.assertEqual(head.tags, ["demo"])
-        self.assertEqual(head.month, fields.Date.today().replace(day=1))
+        months = {day.replace(day=1) for day in (today, fields.Date.today())}
+        self.assertIn(head.month, months)
         self.assertEqual((head.step_count, head.error_count), (2, 0))
         self.assertEqual((head.tokens_in, head.tokens_out), (100, 7))
         self.assertAlmostEqual(head.cost, 0.0012, 9)

@@ -35,6 +35,7 @@ class TestOverTheWire(HttpCase):
                 "Authorization": f"Bearer {self.keys[role]}",
                 "Content-Type": "application/json",
             },
+            timeout=60,
         )
         return answer.status_code, answer.json()
 

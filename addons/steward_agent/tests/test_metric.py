@@ -54,7 +54,8 @@ class TestMetric(LedgerCase):
     def test_totals(self):
         self.fill(self.now - timedelta(minutes=5), "t1")
         self.fill(self.now - timedelta(minutes=3), "t2", agent="Other")
-        self.accept(run("t3", "Other", status="error", error="no"))
+        failed = {"status": "error", "error": "no"}
+        self.accept(run("t3", "Other", started_at=self.told_at(self.now), **failed))
         [all_] = self.totals()
         expected = {"runs": 3, "failures": 1, "steps": 6, "errors": 2, "unpriced": 2}
         expected |= {"tokens_in": 200, "tokens_out": 20, "tokens_cached": 100}

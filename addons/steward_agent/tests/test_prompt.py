@@ -1,3 +1,6 @@
+import time
+from unittest.mock import patch
+
 from odoo.addons.steward.exceptions import Invalid, Refused
 from odoo.addons.steward_llm.tests.common import ModelKit
 from odoo.addons.steward_llm.tests.openai_server import CHAT
@@ -261,7 +264,8 @@ class TestPlayground(ModelKit, PromptCase):
         self.server.reply("Hello", usage=used)
         self.server.reply("Good day", usage=used)
         wizard = self.playground(max_tokens=70)
-        wizard.action_try()
+        with patch.object(self.server, "_chat", self.slowly):
+            wizard.action_try()
         asked = self.server.asked(CHAT)
         told = [one["messages"][0]["content"] for one in asked]
         self.assertEqual(told, ["Answer Ann kindly.", "Two for Ann"])
@@ -274,6 +278,11 @@ class TestPlayground(ModelKit, PromptCase):
         self.assertAlmostEqual(wizard.left_cost, 12 * 100e-6 + 3 * 1000e-6)
         self.assertEqual(wizard.left_used, "12 in, 3 out")
         self.assertGreater(wizard.left_seconds, 0)
+
+    def slowly(self, peer):
+        """Some hundredths of a second, as are told, on a fast machine, too."""
+        time.sleep(0.02)
+        type(self.server)._chat(self.server, peer)
 
     def test_what_it_cost_is_kept(self):
         self.playground().action_try()
@@ -355,5 +364,7 @@ class TestPromptScreen(HttpCase, PromptCase):
         self.prompt.name = "Kind replies"
         self.prompt.version_id._bear("production")
         self.versions("Shorter")
-        self.start_tour("/odoo/steward-prompts", "steward_prompt", login="rev")
+        self.start_tour(
+            "/odoo/steward-prompts", "steward_prompt", login="rev", timeout=180
+        )
         self.assertEqual(self.prompt._version().content, "Shorter")

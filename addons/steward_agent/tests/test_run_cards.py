@@ -35,11 +35,12 @@ class TestCards(LedgerCase):
         return cards[names[0]] if len(names) == 1 else cards
 
     def ended(self, trace, status="ok", seconds=2, hours=1, **more):
-        started = timedelta(hours=hours, seconds=seconds)
+        ended = fields.Datetime.now() - timedelta(hours=hours)
+        started = ended - timedelta(seconds=seconds)
         return run(
             trace,
-            started_at=ago(seconds=started.total_seconds()),
-            ended_at=ago(hours=hours),
+            started_at=f"{started.isoformat()}Z",
+            ended_at=f"{ended.isoformat()}Z",
             status=status,
             **more,
         )

@@ -321,7 +321,9 @@ class TestTour(HttpCase):
             }
         )
         self.assertFalse(answer["rejected"])
-        self.start_tour("/odoo/steward-runs", "steward_run", login="run_reader")
+        self.start_tour(
+            "/odoo/steward-runs", "steward_run", login="run_reader", timeout=180
+        )
 
 
 def _now():

@@ -1,6 +1,7 @@
 import { registry } from "@web/core/registry";
 
 registry.category("web_tour.tours").add("steward_approval", {
+    timeout: 60000, // of a step, on a busy machine
     steps: () => [
         {
             content: "what waits is shown at once",
@@ -42,6 +43,7 @@ registry.category("web_tour.tours").add("steward_approval", {
 });
 
 registry.category("web_tour.tours").add("steward_prompt", {
+    timeout: 60000, // of a step, on a busy machine
     steps: () => [
         {
             content: "open a prompt",

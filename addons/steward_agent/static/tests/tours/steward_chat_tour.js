@@ -1,6 +1,7 @@
 import { registry } from "@web/core/registry";
 
 registry.category("web_tour.tours").add("steward_chat", {
+    timeout: 60000, // of a step, on a busy machine
     steps: () => [
         { content: "the door in the bar", trigger: ".o_steward_chat_toggle", run: "click" },
         {
@@ -65,6 +66,7 @@ registry.category("web_tour.tours").add("steward_chat", {
 });
 
 registry.category("web_tour.tours").add("steward_compare", {
+    timeout: 60000, // of a step, on a busy machine
     steps: () => [
         {
             content: "all runs, not only those that need attention",
@@ -99,6 +101,7 @@ registry.category("web_tour.tours").add("steward_compare", {
 });
 
 registry.category("web_tour.tours").add("steward_no_chat", {
+    timeout: 60000, // of a step, on a busy machine
     steps: () => [
         { content: "the bar is there", trigger: ".o_menu_systray .o_user_menu" },
         {

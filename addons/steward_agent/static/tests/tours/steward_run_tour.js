@@ -1,6 +1,7 @@
 import { registry } from "@web/core/registry";
 
 registry.category("web_tour.tours").add("steward_run", {
+    timeout: 60000, // of a step, on a busy machine
     steps: () => [
         {
             content: "what failed needs attention, and is shown at once",
