@@ -129,6 +129,21 @@ class TestGuardrail(LearningCase):
         self.hits._settle()
         self.assertEqual(guardrail.hit_ids.outcome, "false_alarm")
 
+    def test_a_warning_is_of_the_call_that_met_it(self):
+        """However long that call took; another that ended before is another."""
+        guardrail = self.in_force("warn", definition={"tool": "create_record"})
+        for duration, outcome in ((61_000, "false_alarm"), (59_000, "prevented")):
+            run = self.run_agent(self.writer(), values={"name": "Ann"})
+            self.env.flush_all()
+            self.cr.execute(
+                "UPDATE steward_step SET started_at = started_at - interval '1 minute',"
+                " duration_ms = %s WHERE run_id = %s",
+                [duration, run.id],
+            )
+            self.hits._settle()
+            hit = guardrail.hit_ids.filtered(lambda hit, run=run: hit.run_id == run)
+            self.assertEqual(hit.outcome, outcome)
+
     def test_other_companies_and_agents(self):
         other = self.env["res.company"].create({"name": "Other"})
         agent = self.writer()
