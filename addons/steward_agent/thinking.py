@@ -44,6 +44,7 @@ from .kernel.allowance import Money, TooLittle, allowance
 from .kernel.conversation import Conversation, as_text, news, shortened
 from .kernel.failure import category_of
 from .kernel.machine import Machine
+from .kernel.pictures import pictures_of, shown
 from .kernel.stream import Stream
 from .models.steward_run_screen import READABLE
 
@@ -242,6 +243,7 @@ class Thinking:
         talk, model = self.machine, self._model()
         tools = self._tools()
         messages = [talk.system, *self._fitting(model, talk.messages, tools)]
+        messages = shown(messages, self.run._picture_data)
         question = chat.tokens(messages, tools)
         seconds = self.limits.seconds - talk.position.get("worked", 0)
         room = self._room(model, question)
@@ -373,8 +375,11 @@ class Thinking:
         models = self.env["steward.model"].with_company(self.company)
         chosen = models.browse(self.machine.position.get("model")).exists()
         chosen = chosen or self.agent.model_id
-        if not chosen:
-            needs = frozenset({"tools"}) if self.agent.tool_ids else frozenset()
+        needs = self.agent._needs()
+        if any(pictures_of(self.machine.messages)):
+            needs |= {"vision"}
+        is_free = not self.agent.model_id  # a picture may come after a model was found
+        if not chosen or (is_free and "vision" in needs and not chosen._is_able(needs)):
             chosen = models._route(needs=needs, company=self.company)[:1]
         if not chosen:
             raise Invalid(
@@ -503,7 +508,7 @@ class Thinking:
         )
         said = sorted(self.cr.fetchall())
         for _name, row in said:
-            self.machine.hear(row["text"])
+            self.machine.hear(row["text"], row.get("pictures", ()))
         return bool(said)
 
     def _heard_late(self) -> bool:
@@ -535,8 +540,10 @@ class Thinking:
         )
 
     def _check_fits(self, model):
-        """Refuse a model that has no room for what was said so far."""
+        """Refuse a model without room, or eyes, for what was said so far."""
         talk = self.machine
+        if any(pictures_of(talk.messages)):
+            self.agent._check_sees(model)
         size = chat.tokens([talk.system, *talk.messages], self._tools())
         if model.context_size and size + LEAST_ANSWER > model.context_size:
             raise Invalid(

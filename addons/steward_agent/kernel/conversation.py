@@ -37,6 +37,8 @@ from typing import Any, Final, NamedTuple
 from .failure import policy
 from .ledger import clean
 from .machine import MAX_MOVES, Act, Done, Failed, Variables, Wait
+from .pictures import content as content_of
+from .pictures import pictures_of, text_of, without
 from .untrusted import moved, rules, wrap, wrap_value
 
 JSON = Any
@@ -92,12 +94,14 @@ def begin(
     boundary: str,
     about: JSON = None,
     before: Iterable[Message] = (),
+    pictures: Iterable[Mapping[str, JSON]] = (),
 ) -> Variables:
     """The memory of a conversation that starts with a task.
 
     :param system: what the agent is told to be
     :param about: what the task is about, as data
     :param before: messages of an earlier run that this one goes on from
+    :param pictures: that belong to the task: ``{"attachment", "media_type"}``
     """
     variables = Variables({})
     variables["#system"] = f"{system.strip()}\n\n{rules(boundary)}".strip()
@@ -107,7 +111,7 @@ def begin(
     if about is not None:
         content = wrap_value(about, boundary, "the record at hand", RESULT_LIMIT)
         messages.append({"role": "user", "content": content})
-    messages.append({"role": "user", "content": task})
+    messages.append({"role": "user", "content": content_of(task, pictures)})
     for number, message in enumerate(messages):
         variables[_name(number)] = message
     return variables
@@ -173,8 +177,8 @@ def shortened(
 ) -> list[Message]:
     """Messages within a number of tokens, as far as leaving out old data gets there.
 
-    Results of tools go first, the oldest before the others; what people and the model
-    said stays, and so do the last messages.
+    Results of tools and pictures go first, the oldest before the others; what people
+    and the model said stays, and so do the last messages.
 
     >>> old = {"role": "tool", "tool_call_id": "a", "name": "b", "content": "x" * 100}
     >>> size = lambda messages: sum(len(m["content"]) for m in messages)
@@ -187,7 +191,9 @@ def shortened(
         if count(found) <= limit:
             break
         message = found[place]
-        if message["role"] == "tool" and len(str(message["content"])) > len(_LEFT_OUT):
+        if any(pictures_of([message])):
+            found[place] = without(message)
+        elif message["role"] == "tool" and len(message["content"]) > len(_LEFT_OUT):
             found[place] = {**message, "content": _LEFT_OUT}
     return found
 
@@ -335,9 +341,9 @@ class Conversation:
             self._strike(category)
         self._over()
 
-    def hear(self, text: str) -> None:
+    def hear(self, text: str, pictures: Iterable[Mapping[str, JSON]] = ()) -> None:
         """A person says something more; it is answered next."""
-        self._append({"role": "user", "content": text})
+        self._append({"role": "user", "content": content_of(text, pictures)})
         self.position.pop("output", None)
         self.position["poor"] = 0
 
@@ -513,9 +519,7 @@ def as_text(messages: Iterable[Message]) -> str:
     blocks = []
     for message in messages:
         who = message.get("name") or message["role"]
-        content = message.get("content") or ""
-        if not isinstance(content, str):
-            content = "\n".join(part.get("text", "[picture]") for part in content)
+        content = text_of(message.get("content"))
         calls = [
             f"{call['name']}({json.dumps(call['arguments'], ensure_ascii=False)})"
             for call in message.get("tool_calls") or ()
@@ -533,9 +537,7 @@ def spoken(messages: Iterable[Message], boundary: str) -> list[dict[str, str]]:
     """
     told = []
     for message in messages:
-        content = message.get("content") or ""
-        if not isinstance(content, str):
-            content = "\n".join(part.get("text", "") for part in content)
+        content = text_of(message.get("content"))
         if message["role"] == "tool" or not content.strip():
             continue
         if content.startswith(f"<<data {boundary} ") or content in (CUT_OFF, EMPTY):

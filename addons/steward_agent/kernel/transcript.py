@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from .conversation import CUT_OFF, EMPTY, Message
+from .pictures import pictures_of, text_of
 
 JSON = Any
 
@@ -38,6 +39,7 @@ class Line(NamedTuple):
         the iteration of the step in the ledger
     :param sources: what an answer refers to
     :param arguments: of a tool's call
+    :param pictures: attachments that a person showed
     """
 
     by: str
@@ -45,6 +47,7 @@ class Line(NamedTuple):
     place: str = ""
     sources: tuple[dict[str, JSON], ...] = ()
     arguments: Mapping[str, JSON] | None = None
+    pictures: tuple[int, ...] = ()
 
 
 def lines(
@@ -65,9 +68,7 @@ def lines(
     asked: dict[str, Mapping[str, JSON]] = {}
     turn = 0
     for message in messages:
-        content = message.get("content") or ""
-        if not isinstance(content, str):
-            content = "\n".join(part.get("text", "") for part in content)
+        content = text_of(message.get("content"), mark="")
         match message["role"]:
             case "assistant":
                 if content.strip():
@@ -85,7 +86,8 @@ def lines(
             case _ if content == EMPTY:
                 turn += 1  # the answer before it left no message
             case _ if content != CUT_OFF and not _is_data(content, boundary):
-                found.append(Line("person", content))
+                seen = tuple(pictures_of([message]))
+                found.append(Line("person", content, pictures=seen))
     return found
 
 

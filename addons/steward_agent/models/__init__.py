@@ -30,6 +30,7 @@ from . import steward_approval_screen
 from . import ir_actions_server
 from . import steward_run_screen
 from . import steward_run_chat
+from . import steward_picture
 from . import steward_chat
 from . import steward_run_comparison
 from . import steward_discovery

@@ -1,6 +1,6 @@
 import json
 
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.addons.steward.exceptions import Invalid, Refused, StewardError
 from odoo.addons.steward.kernel.schema import (
     Document,
@@ -15,6 +15,7 @@ from odoo.exceptions import ValidationError
 from ..kernel import specification as kernel
 from ..kernel.control import ENDED
 from ..kernel.conversation import begin, carried
+from ..kernel.pictures import pictures_of
 from ..kernel.playbook import given_inputs
 from ..kernel.untrusted import new_boundary
 
@@ -144,11 +145,11 @@ class StewardAgent(models.Model):
 
     # -- beginning -------------------------------------------------------------------
 
-    def _prepare(self, task, input, session=None, record=None):
+    def _prepare(self, task, input, session=None, record=None, pictures=()):
         if self.sudo().kind != "chat":  # sudo: steward.agent - its account may not see
-            return super()._prepare(task, input, session=session, record=record)
+            return super()._prepare(task, input, session, record, pictures)
         text = str(task or "").strip()
-        if not text or len(text) > TASK_LIMIT:
+        if not (text or pictures) or len(text) > TASK_LIMIT:
             raise Invalid(
                 self.env._(
                     "Say what to do, in at most %(most)s characters.", most=TASK_LIMIT
@@ -165,10 +166,13 @@ class StewardAgent(models.Model):
                 record = record or earlier._about()
                 memory = earlier._memory()
                 before = carried(memory, boundary)
+                if any(pictures_of(before)):
+                    agent._check_sees()
                 sources = memory.get("#sources", [])
         about = None if record is None else self._told_about(record)
         system, values = agent._system(input)
-        variables = begin(system, text, boundary, about, before)
+        seen = self.env["steward.run"]._keep_pictures(pictures)
+        variables = begin(system, text, boundary, about, before, seen)
         variables["#strategy"] = "chat"
         variables["#playbooks"] = {}
         if sources:
@@ -179,7 +183,9 @@ class StewardAgent(models.Model):
             variables["#playbooks"] = playbook._pinned(agent.company_id)
             if (inputs := playbook._given(input)) is not None:
                 variables["#fallback"] = inputs
-        return {**values, "session": session and str(session)}, variables
+        links = [Command.link(picture["attachment"]) for picture in seen]
+        told = {"session": session and str(session), "picture_ids": links}
+        return {**values, **told}, variables
 
     def _system(self, input):
         """What the agent is told to be, and what the run is to remember of that. Hook.

@@ -54,6 +54,7 @@ class StewardAgent(models.Model):
         wait: bool = False,
         session: str | None = None,
         record: dict | None = None,
+        pictures: list | None = None,
     ) -> dict:
         """Let an agent do something.
 
@@ -66,14 +67,20 @@ class StewardAgent(models.Model):
             on from what was said in that session
         :param record: what the task is about, as ``{"model", "id"}``; an agent that
             chats is told of it
+        :param pictures: to look at, for an agent that chats with a model that sees: of
+            each the id of an attachment that you may read, or ``{"media_type",
+            "data"}`` with base64
         :return: ``{"run_id", "trace_id", "state", "output"?}``
         """
         found = self._by_code(agent)
         found._check_may_run()
+        about = {"session": session, "record": record}
+        if pictures:
+            about["pictures"] = found._looked_at(pictures)
         # in a transaction of its own: a worker must find the run, also if we wait
         with self._own_transaction() as cr:
             run = found.with_env(self.env(cr=cr))._start(
-                task, input, key=idempotency_key, session=session, record=record
+                task, input, key=idempotency_key, **about
             )
             run_id = run.id
         return self.env["steward.run"].browse(run_id)._outcome(wait)
@@ -152,7 +159,7 @@ class StewardAgent(models.Model):
         """Queue a run. The same key again: the same run.
 
         :param input: values for the playbook, checked against what it declares
-        :param about: ``session`` and ``record``, for agents that chat
+        :param about: ``session``, ``record`` and ``pictures``, for agents that chat
         :return: the run
         """
         self.ensure_one()
@@ -196,10 +203,12 @@ class StewardAgent(models.Model):
         run._enqueue()
         return run
 
-    def _prepare(self, task, input, session=None, record=None):
+    def _prepare(self, task, input, session=None, record=None, pictures=()):
         """What a run begins with: values of its own, and its variables. Hook."""
-        if session or record is not None:
-            raise Invalid(self.env._("Only an agent that chats has a session."))
+        if session or record is not None or pictures:
+            raise Invalid(
+                self.env._("Only an agent that chats has a session or pictures.")
+            )
         # sudo: steward.agent - the right to run is checked at the door
         playbook = self.sudo().playbook_id
         version = playbook._current_version()

@@ -27,9 +27,10 @@ class StewardAgent(models.Model):
     def to_chat_with(self) -> dict:
         """Tell which agents the user may chat with, and about what he did last.
 
-        :return: ``{"agents": [{"id", "code", "name", "description", "problem"?}],
-            "recent": [{"trace_id", "agent", "title", "state", "at"}]}``; with a
-            problem it cannot run now; times are milliseconds since 1970
+        :return: ``{"agents": [{"id", "code", "name", "description", "problem"?,
+            "blind"?}], "recent": [{"trace_id", "agent", "title", "state", "at"}]}``;
+            with a problem it cannot run now; ``blind`` says why it can be shown no
+            pictures; times are milliseconds since 1970
         """
         if not (self.env.su or self.env.user.has_group("steward.group_operator")):
             raise AccessError(self.env._("Only Operators run agents."))
@@ -71,13 +72,13 @@ class StewardAgent(models.Model):
             self._check_ready()
         except StewardError as error:
             told["problem"] = error.sentence
+        if why := self._why_blind():
+            told["blind"] = why
         return told
 
-    def _prepare(self, task, input, session=None, record=None):
+    def _prepare(self, task, input, session=None, record=None, pictures=()):
         """Remember also how much of what a run knows was said in earlier ones."""
-        values, variables = super()._prepare(
-            task, input, session=session, record=record
-        )
+        values, variables = super()._prepare(task, input, session, record, pictures)
         if variables.get("#strategy") == "chat":
             own = 2 if "#record" in variables else 1
             variables["#carried"] = len(messages_of(variables)) - own
@@ -104,9 +105,9 @@ class StewardRun(models.Model):
 
         :param trace_id: which run
         :return: ``{"run": {...}, "lines": [{"by": "person" | "agent" | "tool", "text",
-            "place", "changed"?: {"model", "ids"}, ...}], "asked": [approvals that stand
-            at no line], "before": [trace ids of earlier runs of the conversation],
-            "next"?: of the one after it}``
+            "place", "pictures"?: [{"id", "name", "mimetype"}], "changed"?: {"model",
+            "ids"}, ...}], "asked": [approvals that stand at no line], "before": [trace
+            ids of earlier runs of the conversation], "next"?: of the one after it}``
         """
         run = self._find_own(trace_id).with_env(self.env)
         run.check_access("read")
@@ -150,7 +151,7 @@ class StewardRun(models.Model):
             {
                 "trace_id": run.trace_id,
                 "agent": run.agent_name,
-                "title": (run.task or "").partition("\n")[0],
+                "title": (run.task or "").partition("\n")[0] or self.env._("A picture"),
                 "state": run.state,
                 "at": run.create_date.replace(tzinfo=UTC).timestamp() * 1000,
             }
@@ -180,6 +181,8 @@ class StewardRun(models.Model):
             "cost": self.cost,
             "unpriced": self.unpriced_count,
         }
+        if told["may_speak"] and (why := self._why_blind()):
+            told["blind"] = why
         if about := self.sudo()._about():  # sudo: steward.run - its own memory
             told["about"] = about
         return told
@@ -210,6 +213,7 @@ class StewardRun(models.Model):
         for line in lines(mine, memory.get("#boundary", ""), sources, before):
             row = {**line._asdict(), "text": REDACTOR.redact(line.text)}
             arguments = row.pop("arguments")
+            row["pictures"] = self._pictures_to_tell(line.pictures)
             if line.by == "tool":
                 row |= steps.pop(("call", line.place), {})
                 tool = row.get("status") == "ok" and writing.get(line.text)
@@ -220,8 +224,14 @@ class StewardRun(models.Model):
         others = [{"by": "tool", "place": "", **step} for step in steps.values()]
         last = len(told) - bool(self.degraded and told[-1]["by"] == "agent")
         unheard = [
-            {**line, "text": REDACTOR.redact(line["text"]), "unheard": True}
-            for line in _unheard(memory)
+            {
+                "by": "person",
+                "text": REDACTOR.redact(one["text"]),
+                "place": "",
+                "pictures": self._pictures_to_tell(_shown(one)),
+                "unheard": True,
+            }
+            for one in _unheard(memory)
         ]
         return told[:last] + others + told[last:] + unheard
 
@@ -318,8 +328,11 @@ def _changed(tool, arguments):
 
 def _unheard(memory):
     """What people said and the model has not been told yet."""
-    said = [memory[name] for name in sorted(memory) if name.startswith("said:")]
-    return [{"by": "person", "text": one["text"], "place": ""} for one in said]
+    return [memory[name] for name in sorted(memory) if name.startswith("said:")]
+
+
+def _shown(said):
+    return [picture["attachment"] for picture in said.get("pictures", ())]
 
 
 def _client_action(**params):

@@ -51,7 +51,7 @@ class StewardRun(models.Model):
     # -- the API -------------------------------------------------------------------
 
     @api.model
-    def say(self, trace_id: str, text: str) -> dict:
+    def say(self, trace_id: str, text: str, pictures: list | None = None) -> dict:
         """Say something more in a conversation with an agent.
 
         A run that is still at work hears it before the model's next answer. One that
@@ -60,6 +60,7 @@ class StewardRun(models.Model):
 
         :param trace_id: of a run of an agent that thinks
         :param text: what to say
+        :param pictures: to look at, as for ``steward.agent.execute``
         :return: ``{"run_id", "trace_id", "state", "session"}`` of the run that answers
         """
         run = self._find_own(trace_id)
@@ -68,11 +69,12 @@ class StewardRun(models.Model):
         agent = run.agent_id.with_env(self.env)
         agent._check_may_run()
         text = str(text or "").strip()
-        if not text or len(text) > TASK_LIMIT:
+        if not (text or pictures) or len(text) > TASK_LIMIT:
             raise Invalid(
                 self.env._("Say at most %(most)s characters.", most=TASK_LIMIT)
             )
         agent._check_about(run)
+        seen = agent._looked_at(pictures, run._model_now()) if pictures else ()
         with self._own_transaction() as cr:
             run = run.with_env(self.env(cr=cr))
             # whoever ends the run waits for this row, or is seen here
@@ -83,9 +85,10 @@ class StewardRun(models.Model):
             )
             [(state,)] = cr.fetchall()
             if state in ENDED:
-                run = run._follow(text)
+                run = run._follow(text, seen)
             else:
-                said = {"by": self.env.uid, "text": text}
+                kept = run._keep_pictures(seen, run.id)
+                said = {"by": self.env.uid, "text": text, "pictures": kept}
                 run._keep_variables({f"said:{time.time_ns():020}": said})
             # sudo: steward.run - told to who may run its agent
             answering = run.sudo()
@@ -142,7 +145,7 @@ class StewardRun(models.Model):
                 )
             )
 
-    def _follow(self, text):
+    def _follow(self, text, pictures=()):
         """Start the run that goes on from this one, with the caller's rights."""
         # sudo: steward.run - its agent and session, for who may run the agent
         run = self.sudo()
@@ -150,7 +153,7 @@ class StewardRun(models.Model):
             run._write_own({"session": run.trace_id})
         # sudo: steward.agent - given back: it is started with the caller's rights
         agent = run.agent_id.sudo(self.env.su)
-        return agent._start(text, session=run.session)
+        return agent._start(text, session=run.session, pictures=pictures)
 
     def _answer_late(self):
         """Somebody spoke while the run ended: another one answers."""
@@ -170,7 +173,8 @@ class StewardRun(models.Model):
                     self.invalidate_recordset()
                     # with the rights of who spoke last, as it is now
                     env = self.env(cr=cr, user=said[-1]["by"], su=False)
-                    self.with_env(env)._follow("\n".join(row["text"] for row in said))
+                    text = "\n".join(row["text"] for row in said)
+                    self.with_env(env)._follow(text, self._pictures_said(said))
         except (StewardError, AccessError) as error:
             _logger.info("run %s: nobody answers any more: %s", self.id, error)
 

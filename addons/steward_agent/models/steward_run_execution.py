@@ -195,6 +195,7 @@ class StewardRun(models.Model):
         self.env.cr.execute(
             "DELETE FROM steward_run_variable WHERE run_id = ANY(%s)", [gone.ids]
         )
+        gone.picture_ids.unlink()
 
     # -- stragglers ------------------------------------------------------------------
 

@@ -37,6 +37,16 @@ class TestChatTour(ChatCase, HttpCase):
         self.assertEqual(second.approval_ids.decided_by_id, self.boss)
         self.assertTrue(self.partners.search([("name", "=", "Ann X")]))
 
+    def test_a_conversation_with_a_picture(self):
+        self.model.can_vision = True
+        agent = self.chat_agent(name="Customer desk")
+        self.answers(says("It is black."))
+        self.start_tour("/odoo/steward-runs", "steward_chat_picture", login="boss_b")
+        run = self.env["steward.run"].search([("agent_id", "=", agent.id)])
+        self.assertEqual(run.picture_ids.mimetype, "image/png")
+        parts = self.asked[0]["messages"][-1]["content"]
+        self.assertEqual([part["type"] for part in parts], ["text", "image"])
+
     def test_two_runs_side_by_side(self):
         agent = self.chat_agent()
         self.answers(

@@ -405,4 +405,4 @@ class TestConversation(BaseCase):
             "content": [{"type": "text", "text": "Look"}, {"type": "image"}],
         }
         self.assertEqual(as_text([picture]), "user: Look\n[picture]")
-        self.assertEqual(spoken([picture], BOUNDARY)[0]["text"], "Look\n")
+        self.assertEqual(spoken([picture], BOUNDARY)[0]["text"], "Look\n[picture]")

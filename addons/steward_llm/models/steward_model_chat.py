@@ -147,6 +147,13 @@ class StewardModel(models.Model):
         :rtype: steward.model
         """
         company = company or self.env.company
+        found = self._routable(needs, tokens, company)
+        return self.browse(found._cheapest_first(tokens or 1_000).ids)
+
+    @api.model
+    def _routable(self, needs, tokens=0, company=None):
+        """The same in any order: enough to know whether there are any."""
+        company = company or self.env.company
         domain = Domain(
             [
                 ("is_offered", "=", True),
@@ -158,10 +165,20 @@ class StewardModel(models.Model):
             domain &= Domain(CAN[name], "=", True)
         domain &= Domain("context_size", "=", 0) | Domain("context_size", ">", tokens)
         # sudo: steward.model - whoever may let an agent work need not see its models
-        found = self.sudo().with_company(company).search(domain)
-        return self.browse(found._cheapest_first(tokens or 1_000).ids)
+        return self.sudo().with_company(company).search(domain)
 
     # -- which model ---------------------------------------------------------------
+
+    def _is_able(self, needs):
+        """Whether this model, or one that stands in for it, can do all of these.
+
+        :param needs: of `catalog.CAPABILITIES`, beside chat
+        """
+        abilities = [CAN[need] for need in {"chat", *needs}]
+        return any(
+            all(model[ability] for ability in abilities)
+            for model in self._get_candidates()
+        )
 
     def _sound_question(self, messages, tools, schema, max_tokens):
         question = Question(list(messages), list(tools), schema, max_tokens)

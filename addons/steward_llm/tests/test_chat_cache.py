@@ -56,6 +56,15 @@ class TestChatCache(ChatKit):
         self.assertFalse(self.ask(cache=False).cached)
         self.assertEqual(self.asked(), 3)
 
+    def test_another_picture_is_another_question(self):
+        self.chat.can_vision = True
+        picture = {"type": "image", "media_type": "image/png", "data": "iVBORw0K"}
+        known = [
+            self.ask([{"role": "user", "content": [{**picture, "data": data}]}]).cached
+            for data in ("iVBORw0K", "iVBORw0L", "iVBORw0K", "iVBORw0L")
+        ]
+        self.assertEqual(known, [False, False, True, True])
+
     def test_what_is_not_the_same(self):
         self.ask()
         others = (

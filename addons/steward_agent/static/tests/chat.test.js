@@ -2,7 +2,13 @@ import { Component, xml } from "@odoo/owl";
 import { beforeEach, describe, expect, test } from "@odoo/hoot";
 import { click, press, queryAll, queryAllTexts, queryFirst, queryText, waitFor, waitUntil } from "@odoo/hoot-dom";
 import { advanceTime, animationFrame } from "@odoo/hoot-mock";
-import { defineMailModels } from "@mail/../tests/mail_test_helpers";
+import {
+    defineMailModels,
+    dragenterFiles,
+    dropFiles,
+    inputFiles,
+    pasteFiles,
+} from "@mail/../tests/mail_test_helpers";
 import {
     contains,
     defineModels,
@@ -116,8 +122,14 @@ beforeEach(() => {
             if (broken) {
                 throw makeServerError({ message: broken });
             }
-            const { record } = kwargs;
-            expect.step([method, ...args, ...(record ? [{ record }] : [])]);
+            const { record, pictures } = kwargs;
+            const kinds = pictures?.map(({ media_type }) => media_type);
+            expect.step([
+                method,
+                ...args,
+                ...(record ? [{ record }] : []),
+                ...(kinds ? [{ kinds }] : []),
+            ]);
             return { run_id: 7, trace_id: "t", state: "queued" };
         });
     }
@@ -254,6 +266,125 @@ describe("to speak", () => {
         expect("textarea").toHaveCount(0);
         expect(".o_steward_chat_stop").toHaveCount(0);
         expect(".o_steward_chat_judge").toHaveCount(0);
+    });
+});
+
+describe("pictures", () => {
+    const LOG = ".o_steward_chat_log";
+    const FIELD = ".o_steward_chat textarea";
+
+    async function drawn(width = 30, type = "image/png", name = "flag.png") {
+        const canvas = document.createElement("canvas");
+        Object.assign(canvas, { width, height: 10 });
+        const blob = await new Promise((resolve) => canvas.toBlob(resolve, type));
+        return new File([blob], name, { type });
+    }
+    const previews = (count) =>
+        waitUntil(() => queryAll("footer .o_steward_chat_pictures img").length === count);
+    const input = (files) => inputFiles("footer input[type=file]", files);
+
+    test("chosen, pasted and dropped, taken back, and sent without a word", async () => {
+        await openChat({ agent: "desk" });
+        expect(".o_steward_chat_send").not.toBeEnabled();
+        await input([await drawn(), await drawn(30, "image/jpeg", "photo.jpg")]);
+        await previews(2);
+        await pasteFiles(FIELD, [await drawn(30, "image/webp")]);
+        await previews(3);
+        await dragenterFiles(LOG, [await drawn()]);
+        await dropFiles(".o_steward_chat_drop", [await drawn()]);
+        await previews(4);
+        await click("footer .o_steward_chat_remove:first");
+        await previews(3);
+        await click(".o_steward_chat_send");
+        await animationFrame();
+        const kinds = ["image/jpeg", "image/webp", "image/png"];
+        expect.verifySteps([["execute", "desk", "", { kinds }]]);
+        await previews(0);
+    });
+
+    test("a large one is made small before it is sent", async () => {
+        let sent;
+        onRpc("steward.agent", "execute", ({ kwargs }) => {
+            sent = kwargs.pictures;
+            return { run_id: 7, trace_id: "t", state: "queued" };
+        });
+        await openChat({ agent: "desk" });
+        await input([await drawn(3136)]);
+        await previews(1);
+        await click(".o_steward_chat_send");
+        await waitUntil(() => sent);
+        expect(Object.keys(sent[0]).sort()).toEqual(["data", "media_type"]);
+        const image = await createImageBitmap(
+            await (await fetch(`data:image/png;base64,${sent[0].data}`)).blob()
+        );
+        expect([image.width, image.height]).toEqual([1568, 5]);
+    });
+
+    test("what is none is refused with a sentence, and no more than four", async () => {
+        await openChat({ agent: "desk" });
+        await input([new File(["<svg/>"], "a.svg", { type: "image/svg+xml" })]);
+        await waitFor(".alert:contains(a.svg is no picture that agents see)");
+        await input([new File(["MZ"], "b.png", { type: "image/png" })]);
+        await waitFor(".alert:contains(b.png cannot be read)");
+        expect("footer .o_steward_chat_pictures").toHaveCount(0);
+        const one = await drawn();
+        await input([one, one, one, one, one]);
+        await waitFor(".alert:contains(At most 4 pictures)");
+        expect("footer .o_steward_chat_pictures img").toHaveCount(4);
+    });
+
+    test("a copy that has words, too, is pasted as words", async () => {
+        await openChat({ agent: "desk" });
+        const words = new DataTransfer();
+        words.items.add(await drawn());
+        words.setData("text/plain", "Azure");
+        const ev = new ClipboardEvent("paste", { clipboardData: words, cancelable: true });
+        queryFirst(FIELD).dispatchEvent(ev);
+        await animationFrame();
+        expect(ev.defaultPrevented).toBe(false);
+        expect("footer .o_steward_chat_pictures").toHaveCount(0);
+    });
+
+    test("what was not heard stays to be sent again", async () => {
+        await openChat({ agent: "desk" });
+        await input([await drawn()]);
+        await previews(1);
+        broken = "Picture 1 is too large.";
+        await click(".o_steward_chat_send");
+        await waitFor(".alert:contains(too large)");
+        await previews(1);
+    });
+
+    test("an agent that does not see says why", async () => {
+        told.t.run.blind = "gpt does not see pictures.";
+        await openChat({ traceId: "t" });
+        expect(".o_steward_chat_clip").toHaveAttribute("title", "gpt does not see pictures.");
+        expect(".o_steward_chat_clip").toHaveAttribute("aria-disabled", "true");
+        await click(".o_steward_chat_clip");
+        await waitFor(".alert:contains(gpt does not see pictures.)");
+        await pasteFiles(FIELD, [await drawn()]);
+        await animationFrame();
+        expect("footer .o_steward_chat_pictures").toHaveCount(0);
+    });
+
+    test("in the conversation, and large", async () => {
+        told.t.lines[0].pictures = [
+            { id: 31, name: "picture.png", mimetype: "image/png" },
+            { id: 32, name: "picture.jpeg", mimetype: "image/jpeg" },
+        ];
+        await openChat({ traceId: "t" });
+        // Hoot loads no image, and puts its address aside
+        const sources = queryAll(`${LOG} img`).map((el) => el.dataset.src);
+        expect(sources).toEqual(["/web/image/31", "/web/image/32"]);
+        expect(`${LOG} .o_steward_chat_remove`).toHaveCount(0);
+        await click(`${LOG} img:last`);
+        await waitFor(".o-FileViewer-viewImage");
+        expect(".o-FileViewer-viewImage").toHaveAttribute("data-src", "/web/image/32");
+        queryFirst(`${LOG} .o_steward_chat_pictures button`).focus();
+        await press("Escape");
+        await animationFrame();
+        expect(".o-FileViewer").toHaveCount(0);
+        expect(".o_steward_chat").toHaveCount(1, { message: "one thing at a time" });
     });
 });
 

@@ -9,6 +9,7 @@ import {
     useRef,
     useState,
 } from "@odoo/owl";
+import { useDropzone } from "@web/core/dropzone/dropzone_hook";
 import { formatDateTime } from "@web/core/l10n/dates";
 import { _t } from "@web/core/l10n/translation";
 import { formatFloat } from "@web/core/utils/numbers";
@@ -17,6 +18,7 @@ import { useDebounced } from "@web/core/utils/timing";
 import { formatCost, formatDuration } from "../fields/format";
 import { parsed } from "../trace/copy";
 import { layOut, sourceLink } from "./markdown";
+import { KINDS, MOST_PICTURES, NoPicture, pictureOf, Pictures } from "./pictures";
 import { RECORDS_CHANGED } from "./reload";
 import { currentOf, isAtWork, sentenceOf, Talk } from "./talk";
 
@@ -167,7 +169,7 @@ export class Words extends Component {
 /** The chat at the side of the screen: whom to chat with, and the conversation. */
 export class ChatPanel extends Component {
     static template = "steward_agent.ChatPanel";
-    static components = { ToolLine, ChatApproval, Words };
+    static components = { ToolLine, ChatApproval, Words, Pictures };
     static props = {
         agent: { type: String, optional: true }, // to begin with; its code
         traceId: { type: String, optional: true }, // to go on with
@@ -180,13 +182,16 @@ export class ChatPanel extends Component {
         this.action = useService("action");
         this.chat = useService("steward_chat");
         this.money = formatCost;
+        this.kinds = KINDS.join();
         this.scroller = useRef("scroller");
+        this.files = useRef("files");
         this.field = useAutofocus({ refName: "field", mobile: false });
         this.state = useState({
             home: null, // who there is to chat with
             agent: null, // the one chosen
             talk: null, // the conversation's state
             text: "",
+            pictures: [], // to be sent with it
             seek: "",
             found: null, // codes of the agents that were found, the best first
             record: null, // that lies beside: {model, id, name} or {reason}
@@ -198,6 +203,12 @@ export class ChatPanel extends Component {
         onWillStart(() => this.show(this.props));
         onWillUpdateProps((props) => this.show(props));
         onWillDestroy(() => this.talk?.end());
+        useDropzone(
+            useRef("root"),
+            (ev) => this.addPictures(ev.dataTransfer.files),
+            "o_steward_chat_drop",
+            () => Boolean(this.state.talk && this.maySpeak)
+        );
         useBus(this.env.bus, "ACTION_MANAGER:UI-UPDATED", () => this.lookBeside());
         onMounted(() => this.toEnd());
         onPatched(() => this.follow && this.toEnd());
@@ -227,6 +238,7 @@ export class ChatPanel extends Component {
         this.talk = undefined;
         this.follow = true;
         Object.assign(this.state, { talk: null, agent: null, text: "", error: "" });
+        this.state.pictures = [];
     }
     begin() {
         this.talk = new Talk({ orm: this.orm, bus_service: this.bus }, (change) =>
@@ -333,7 +345,7 @@ export class ChatPanel extends Component {
             }
             items.push(...own);
         }
-        pending.forEach((text, at) => items.push({ by: "person", text, key: `pending/${at}` }));
+        pending.forEach((said, at) => items.push({ by: "person", ...said, key: `pending/${at}` }));
         return items;
     }
     get isThinking() {
@@ -347,6 +359,16 @@ export class ChatPanel extends Component {
     }
     get maySpeak() {
         return !this.run || this.run.may_speak;
+    }
+    /** Why no picture can be shown, if so. */
+    get blind() {
+        return (this.run || this.state.agent)?.blind;
+    }
+    get clipTitle() {
+        return this.blind || _t("Add pictures: choose, paste or drop them");
+    }
+    get hasSaid() {
+        return Boolean(this.state.text.trim() || this.state.pictures.length);
     }
     get figures() {
         const runs = this.state.talk.parts.map(({ run }) => run);
@@ -387,19 +409,71 @@ export class ChatPanel extends Component {
     }
     async send() {
         const text = this.state.text.trim();
-        if (!text || this.state.talk.busy || !this.maySpeak) {
+        if (!this.hasSaid || this.state.talk.busy || !this.maySpeak) {
             return;
         }
-        const { record, about, agent } = this.state;
+        const { record, about, agent, pictures } = this.state;
         const wanted = about && record && !record.reason;
-        this.state.text = "";
+        Object.assign(this.state, { text: "", pictures: [] });
         this.follow = true;
         const heard = await this.talk.say(text, {
             agent: agent?.code,
             record: wanted && { model: record.model, id: record.id },
+            pictures,
         });
-        if (!heard && !this.state.text) {
-            this.state.text = text; // to be tried again
+        if (!heard && !this.hasSaid) {
+            Object.assign(this.state, { text, pictures }); // to be tried again
+        }
+    }
+
+    // -- pictures ---------------------------------------------------------------------
+
+    onClip() {
+        if (this.blind) {
+            this.state.talk.error = this.blind; // who cannot hover reads it here
+        } else {
+            this.files.el.click();
+        }
+    }
+    async onFiles(ev) {
+        await this.addPictures(ev.target.files);
+        ev.target.value = ""; // so that the same file can be chosen again
+    }
+    /** @param {ClipboardEvent} ev */
+    onPaste(ev) {
+        const { files, types } = ev.clipboardData;
+        // what an office copies is text with a picture of it: the text is meant
+        if (files.length && !types.includes("text/plain")) {
+            ev.preventDefault();
+            return this.addPictures(files);
+        }
+    }
+    async addPictures(files) {
+        const { talk } = this;
+        talk.state.error = this.blind || "";
+        for (const file of this.blind ? [] : [...files]) {
+            const problem = await this.addPicture(file, talk);
+            if (problem) {
+                talk.state.error = problem;
+            }
+        }
+    }
+    /** @returns {Promise<string | undefined>} why it cannot be added */
+    async addPicture(file, talk) {
+        try {
+            const picture = await pictureOf(file);
+            if (talk !== this.talk) {
+                return; // another conversation is on the screen by now
+            }
+            if (this.state.pictures.length >= MOST_PICTURES) {
+                return _t("At most %s pictures can be sent at a time.", MOST_PICTURES);
+            }
+            this.state.pictures.push(picture);
+        } catch (error) {
+            if (error instanceof NoPicture) {
+                return error.message;
+            }
+            throw error;
         }
     }
     onSeek(ev) {
@@ -442,7 +516,7 @@ export class ChatPanel extends Component {
     }
     anew() {
         const { run } = this;
-        const agent = this.state.agent || { code: run.code, name: run.agent };
+        const agent = this.state.agent || { code: run.code, name: run.agent, blind: run.blind };
         return this.choose(agent);
     }
     openRun(run = this.run) {

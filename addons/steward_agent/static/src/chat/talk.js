@@ -48,7 +48,7 @@ export class Talk {
             /** @type {Part[]} */
             parts: [],
             live: null, // what the model is writing: {turn, attempt, seq, text}
-            pending: [], // what was said and is on its way
+            pending: [], // what was said and is on its way: {text, pictures}
             busy: false,
             error: "",
         });
@@ -227,20 +227,27 @@ export class Talk {
      * Say something: to the run that is at work, after one that has ended, or first.
      *
      * @param {string} text
-     * @param {{agent: string, record?: Object}} to for the first words
+     * @param {{agent: string, record?: Object, pictures?: Object[]}} about the agent and
+     *     the record for the first words; what to look at
      * @returns {Promise<boolean>} whether it was heard
      */
-    async say(text, { agent, record }) {
+    async say(text, { agent, record, pictures = [] }) {
         if (this.state.busy) {
             return false;
         }
-        Object.assign(this.state, { busy: true, error: "", pending: [text] });
+        Object.assign(this.state, { busy: true, error: "", pending: [{ text, pictures }] });
+        const shown = pictures.length && {
+            pictures: pictures.map(({ media_type, data }) => ({ media_type, data })),
+        };
         let answer;
         try {
             answer = this.state.traceId
-                ? await this.orm.silent.call("steward.run", "say", [this.state.traceId, text])
+                ? await this.orm.silent.call("steward.run", "say", [this.state.traceId, text], {
+                      ...shown,
+                  })
                 : await this.orm.silent.call("steward.agent", "execute", [agent, text], {
                       ...(record && { record }),
+                      ...shown,
                   });
         } catch (error) {
             Object.assign(this.state, {

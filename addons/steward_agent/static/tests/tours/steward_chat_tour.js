@@ -65,6 +65,61 @@ registry.category("web_tour.tours").add("steward_chat", {
     ],
 });
 
+/** A picture of one colour, as it comes from a disk. */
+async function drawn() {
+    const canvas = document.createElement("canvas");
+    canvas.getContext("2d").fillRect(0, 0, canvas.width, canvas.height);
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+    return new File([blob], "scan.png", { type: blob.type });
+}
+
+registry.category("web_tour.tours").add("steward_chat_picture", {
+    steps: () => [
+        { content: "the door in the bar", trigger: ".o_steward_chat_toggle", run: "click" },
+        {
+            content: "choose whom to chat with",
+            trigger: ".o_steward_chat_choice:contains('Customer desk')",
+            run: "click",
+        },
+        {
+            content: "choose a picture",
+            trigger: ".o_steward_chat_clip[aria-disabled=false]",
+            async run() {
+                const files = new DataTransfer();
+                files.items.add(await drawn());
+                const field = document.querySelector(".o_steward_chat input[type=file]");
+                field.files = files.files;
+                field.dispatchEvent(new Event("change"));
+            },
+        },
+        {
+            content: "it is shown before it is sent",
+            trigger: ".o_steward_chat footer .o_steward_chat_remove",
+        },
+        { content: "ask", trigger: ".o_steward_chat textarea", run: "edit What is it?" },
+        { content: "send it", trigger: ".o_steward_chat_send", run: "click" },
+        {
+            content: "it was seen",
+            trigger: ".o_steward_chat_agent:contains('It is black.')",
+        },
+        {
+            content: "it stands in the conversation, and opens large",
+            trigger: ".o_steward_chat_log img[src^='/web/image/']",
+            run: "click",
+        },
+        {
+            content: "with its kind of viewer",
+            trigger: ".o-FileViewer-viewImage[src^='/web/image/']",
+        },
+        {
+            content: "close that",
+            trigger: ".o-FileViewer [title*='Close']",
+            run: "click",
+        },
+        { content: "it is gone", trigger: "body:not(:has(.o-FileViewer))" },
+    ],
+});
+
 registry.category("web_tour.tours").add("steward_compare", {
     timeout: 60000, // of a step, on a busy machine
     steps: () => [
