@@ -32,10 +32,18 @@ def databases(settings) -> Databases:
     return Databases.of_tests(settings)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+PATIENCE = 300  # seconds for an answer; a busy machine takes its time
+
+
+def held_port() -> socket.socket:
+    """A port that nobody else is given while this socket is open.
+
+    A server of ours may listen at it all the same: both say that they share it.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 class Odoo:
@@ -48,7 +56,8 @@ class Odoo:
 
     def __init__(self, settings, databases, database, *extra, env=None, name=""):
         self.settings, self.databases, self.database = settings, databases, database
-        self.port = free_port()
+        self.place = held_port()
+        self.port = self.place.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = settings.data / "log" / f"outside-{database}{name}.log"
         self.extra, self.env = extra, env
@@ -69,6 +78,7 @@ class Odoo:
 
     def stop(self):
         serving.end(self.process)
+        self.place.close()
 
     def kill(self):
         """As a machine that loses its power would."""
@@ -86,14 +96,14 @@ class Odoo:
                 "X-Odoo-Database": self.database,
             },
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
 
     def get(self, path, **headers):
         """Status and decoded JSON of a GET."""
         request = urllib.request.Request(f"{self.url}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -105,13 +115,13 @@ class Odoo:
         def call(model, method, *args, **kwargs):
             params = {"model": model, "method": method, "args": args, "kwargs": kwargs}
             url = f"{self.url}/web/dataset/call_kw/{model}/{method}"
-            answer = session.post(url, json={"params": params}, timeout=60).json()
+            answer = session.post(url, json={"params": params}, timeout=PATIENCE).json()
             assert "error" not in answer, answer
             return answer["result"]
 
         params = {"db": self.database, "login": login, "password": password}
         url = f"{self.url}/web/session/authenticate"
-        answer = session.post(url, json={"params": params}, timeout=60).json()
+        answer = session.post(url, json={"params": params}, timeout=PATIENCE).json()
         assert answer.get("result"), answer
         until = datetime.now(UTC) + timedelta(days=1)
         wish = {"name": "test", "duration": "1", "expiration_date": f"{until:%F %T}"}

@@ -27,7 +27,7 @@ from steward_client.runner.enrol import enrol  # noqa: E402
 from steward_client.runner.problems import Problem  # noqa: E402, F401
 from steward_client.runner.service import Runner  # noqa: E402
 
-PATIENCE = float(__import__("os").environ.get("PAT", "90"))  # seconds
+PATIENCE = 300  # seconds for what another process does; a busy machine is slow
 
 # the tables of the addon that the runner reads and writes, and what it asks of Odoo's
 SEAM = """
@@ -405,18 +405,16 @@ def end(process, how=signal.SIGKILL):
 
 
 def children(pid, name):
-    """The processes below one that are called so."""
-    found = []
+    """The processes below one that are called so, the nearest first."""
     listed = subprocess.run(
         ["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True
     ).stdout
-    family = {str(pid)}
-    for line in listed.splitlines():
-        child, parent, command = line.split(None, 2)
-        if parent in family:
-            family.add(child)
-            if command == name:
-                found.append(int(child))
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    found, family = [], [str(pid)]
+    for member in family:  # it grows: numbers of processes are in no order
+        below = [(child, name_) for child, parent, name_ in rows if parent == member]
+        family += [child for child, _name in below]
+        found += [int(child) for child, command in below if command == name]
     return found
 
 

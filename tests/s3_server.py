@@ -7,7 +7,7 @@ import threading
 import urllib.parse
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import time
+from time import monotonic, sleep, time
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -67,7 +67,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _do(self):
         proxy = self.server.proxy
+        with proxy.lock:
+            proxy.busy += 1
+        try:
+            self._pass_on(proxy)
+        finally:
+            with proxy.lock:
+                proxy.busy -= 1
+
+    def _pass_on(self, proxy):
         body = self._body()
+        if len(body) < int(self.headers.get("Content-Length") or 0):
+            return self._cut()  # who sent it was killed: no server keeps half of it
         request = Request(self.command, self.path, len(body))
         with proxy.lock:
             proxy.requests.append(request)
@@ -142,6 +153,7 @@ class S3Server:
         self.inner = self.moto.get_host_and_port()[1]
         self.lock, self.faults, self.requests = threading.Lock(), [], []
         self.clock = 0.0  # seconds by which it is ahead
+        self.busy = 0  # requests that are at work
         self.front = _Front(("127.0.0.1", 0), _Handler)
         self.front.proxy = self
         threading.Thread(target=self.front.serve_forever, daemon=True).start()
@@ -177,8 +189,13 @@ class S3Server:
         return fault
 
     def heal(self):
+        """No faults any more; and what a killed runner had asked for is over."""
         with self.lock:
             self.faults = []
+        deadline = monotonic() + 60
+        while self.busy:
+            assert monotonic() < deadline, "somebody still asks for something"
+            sleep(0.01)
 
     def objects(self):
         found = self.behind.list_objects_v2(Bucket=BUCKET).get("Contents") or []

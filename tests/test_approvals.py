@@ -106,6 +106,7 @@ def steward(approvals):
         "STEWARD_URL": server.url,
         "STEWARD_DATABASE": server.database,
         "STEWARD_API_KEY": approvals.key,
+        "STEWARD_TIMEOUT": "300",
     }
     return lambda *words, **more: CliRunner().invoke(cli, words, env={**env, **more})
 

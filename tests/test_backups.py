@@ -16,7 +16,7 @@ import runners
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from runners import World, children, end, tree
+from runners import PATIENCE, World, children, end, tree
 
 from steward_client.backup.manifest import new_key
 
@@ -441,7 +441,7 @@ def test_pg_dump_is_killed(world):
         found = world.until(lambda: children(process.pid, "pg_dump"), process)
         os.kill(found[0], signal.SIGKILL)
         connection.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         end(process)
     row = world.row(uid)
@@ -531,7 +531,7 @@ def test_a_file_that_must_not_grow(world):
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 
     process = world.start(once=True, preexec_fn=limit)
-    assert process.wait(60) == 0, world.log()
+    assert process.wait(PATIENCE) == 0, world.log()
     row = world.row(uid)
     assert row["state"] == "failed"
     assert "no space left" in row["error"], row

@@ -42,7 +42,8 @@ def command(odoo, monkeypatch):
             monkeypatch.delenv(name)
 
     def run(*arguments, **env):
-        env = {"STEWARD_URL": odoo.url, "STEWARD_DATABASE": odoo.database, **env}
+        told = {"STEWARD_URL": odoo.url, "STEWARD_DATABASE": odoo.database}
+        env = {**told, "STEWARD_TIMEOUT": "300", **env}
         return CliRunner().invoke(cli, arguments, env=env)
 
     return run

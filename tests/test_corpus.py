@@ -49,28 +49,28 @@ def test_its_shape(corpus):
 
 def test_pages_that_did_not_change(site, corpus):
     page = corpus.pages[0]
-    first = requests.get(site.url(page.path), timeout=10)
+    first = requests.get(site.url(page.path), timeout=60)
     assert first.content == page.body
     known = {"If-None-Match": first.headers["ETag"]}
-    again = requests.get(site.url(page.path), headers=known, timeout=10)
+    again = requests.get(site.url(page.path), headers=known, timeout=60)
     assert (again.status_code, again.content) == (304, b"")
     site.change(page.path, "It moved.")
-    changed = requests.get(site.url(page.path), headers=known, timeout=10)
+    changed = requests.get(site.url(page.path), headers=known, timeout=60)
     assert changed.status_code == 200
     assert b"It moved." in changed.content
     site.forget(page.path)
-    assert requests.get(site.url(page.path), timeout=10).status_code == 404
+    assert requests.get(site.url(page.path), timeout=60).status_code == 404
 
 
 def test_every_page_is_in_the_sitemap_and_linked(site, corpus):
-    robots = requests.get(site.url("/robots.txt"), timeout=10).text
+    robots = requests.get(site.url("/robots.txt"), timeout=60).text
     assert f"Sitemap: {site.url('/sitemap.xml')}" in robots
-    index = requests.get(site.url("/sitemap.xml"), timeout=10).text
+    index = requests.get(site.url("/sitemap.xml"), timeout=60).text
     assert site.url("/sitemap-0.xml") in index
-    listed = requests.get(site.url("/sitemap-0.xml"), timeout=10).text
+    listed = requests.get(site.url("/sitemap-0.xml"), timeout=60).text
     areas = {page.path.split("/")[3] for page in corpus.pages}
     lists = [f"{DOCS}/{area}.html" for area in areas] + [f"{FORUM}/"]
-    linked = "".join(requests.get(site.url(path), timeout=10).text for path in lists)
+    linked = "".join(requests.get(site.url(path), timeout=60).text for path in lists)
     for page in (*corpus.pages, *corpus.threads):
         assert f"<loc>{site.url(page.path)}</loc>" in listed
         assert f'href="{page.path}"' in linked
@@ -79,21 +79,21 @@ def test_every_page_is_in_the_sitemap_and_linked(site, corpus):
 def test_issues_as_github_has_them(site, corpus):
     address = f"{site.github}/repos/{REPOSITORY}/issues"
     query = {"state": "all", "sort": "updated", "direction": "asc", "per_page": 20}
-    answer = requests.get(address, query, timeout=10)
+    answer = requests.get(address, query, timeout=60)
     first, found = answer, answer.json()
     while "next" in answer.links:
-        answer = requests.get(answer.links["next"]["url"], timeout=10)
+        answer = requests.get(answer.links["next"]["url"], timeout=60)
         found += answer.json()
     assert [row["number"] for row in found] == [*range(1, 31)]
     assert "last" in first.links
     moments = [row["updated_at"] for row in found]
     assert moments == sorted(moments)
-    later = requests.get(address, {**query, "since": moments[-3]}, timeout=10).json()
+    later = requests.get(address, {**query, "since": moments[-3]}, timeout=60).json()
     assert len(later) == 3
     asked = next(row for row in found if row["comments"])
-    told = requests.get(f"{address}/{asked['number']}/comments", timeout=10).json()
+    told = requests.get(f"{address}/{asked['number']}/comments", timeout=60).json()
     assert len(told) == asked["comments"]
-    missing = requests.get(f"{site.github}/repos/acme/none/issues", timeout=10)
+    missing = requests.get(f"{site.github}/repos/acme/none/issues", timeout=60)
     assert missing.status_code == 404
 
 
@@ -101,7 +101,7 @@ def test_calls_are_counted(site):
     address = f"{site.github}/repos/{REPOSITORY}/issues"
     left = []
     for _call in range(13):
-        answer = requests.get(address, timeout=10)
+        answer = requests.get(address, timeout=60)
         left.append(int(answer.headers["X-RateLimit-Remaining"]))
     assert left[:3] == [11, 10, 9]
     assert (answer.status_code, left[-1]) == (403, 0)

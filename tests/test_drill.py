@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 import zipfile
 
 import pytest
@@ -32,6 +33,7 @@ def world(settings, databases, tmp_path_factory):
 
 
 def test_drill(world):
+    began = time.time()
     result = world.done("drill", path=world.name, keep=False)
     checks = {check["name"]: check for check in result["checks"]}
     assert result["ok"], [c["sentence"] for c in checks.values() if not c["ok"]]
@@ -39,7 +41,7 @@ def test_drill(world):
         *("files", "rows", "objects", "samples", "modules", "attachments", "neutral"),
         *("boot", "login", "read", "log"),
     }
-    assert 0 < result["rto_seconds"] < 120
+    assert 0 < result["rto_seconds"] <= result["seconds"] <= time.time() - began
     assert result["rpo_seconds"] > 0
     evidence = result["evidence_files"]
     assert "Modules loaded." in evidence["odoo.log"]
@@ -77,11 +79,11 @@ def test_a_drill_leaves_a_copy(world):
 
 
 def test_restore_neutral(world):
-    target = f"{world.database}_test"
+    target, began = f"{world.database}_test", time.time()
     result = world.done(
         "restore", path=world.name, target=target, replace=False, neutralize=True
     )
-    assert result["seconds"] < 60
+    assert 0 < result["seconds"] <= time.time() - began
     query = "SELECT active, smtp_pass FROM ir_mail_server WHERE name = 'ours'"
     assert world.sql(query) == [(True, "hush")]
     assert world.sql(query, database=target) == [(False, None)]

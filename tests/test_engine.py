@@ -33,6 +33,13 @@ def _has(databases, database, column):
     )
 
 
+def until(true, what):
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
 def color(databases, base):
     return databases.sql(
         "SELECT color, city FROM res_partner WHERE ref = 'count'", base
@@ -72,13 +79,15 @@ def test_lock_wait_is_bounded(databases, base, worker):
 
 def test_all_workers_learn_of_a_breach(databases, base, worker):
     """A busy worker sees failures; a quiet one, healthy until then, is refused too."""
-    quiet = worker("calls", "shared", 25, 0.5, "no")
-    busy = worker("calls", "shared", 12, 0.05, "yes")
+    quiet = worker("calls", "shared", 0.5, "no", 0)
+    busy = worker("calls", "shared", 0.05, "yes", 0)
     bad, good = busy.answer(), quiet.answer()
-    assert bad["refused"] > 0, (bad, good)
-    assert good["refused"] > 0, (bad, good)
-    assert abs(good["first_refusal"] - bad["first_refusal"]) < 10
-    assert bad["made"] < 120, "it went on calling long after the breach"
+    assert bad["refused"], (bad, good)
+    assert good["refused"], (bad, good)
+    assert good["made"], "it was not healthy before"
+    assert len(bad["made"]) < 120, "it went on calling long after the breach"
+    # of one opening: the quiet one has heard of it before the first cool-down was over
+    assert abs(good["refused"][0] - bad["refused"][0]) < 30
     row = databases.sql(
         "SELECT state, opens FROM steward_circuit WHERE name = 'shared'", base
     )
@@ -87,33 +96,49 @@ def test_all_workers_learn_of_a_breach(databases, base, worker):
 
 def test_breaker_without_a_database(databases, base, worker):
     """The database goes away and comes back: calls go on, and are counted again."""
-    busy = worker("calls", "restarted", 12, 0.05, "no")
+    busy = worker("calls", "restarted", 0.05, "no", 400)
     assert busy.stdout.readline() == "ready\n"
-    time.sleep(2)
+
+    def counted():
+        query = "SELECT calls, state FROM steward_circuit WHERE name = 'restarted'"
+        return databases.sql(query, base)
+
+    until(lambda: counted() and counted()[0][0], "its first calls are counted")
     databases.sql(f'ALTER DATABASE "{base}" ALLOW_CONNECTIONS false')
     try:
-        databases.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-            "postgres",
-            base,
+        until(
+            lambda: (
+                not databases.sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = %s",
+                    "postgres",
+                    base,
+                )
+            ),
+            "nobody is connected",
         )
-        time.sleep(3)
+        cut = time.time()
+        time.sleep(5)  # longer than a worker to which nothing bad happens keeps counts
     finally:
+        back = time.time()
         databases.sql(f'ALTER DATABASE "{base}" ALLOW_CONNECTIONS true')
     found = busy.answer(complains=True)  # of the cut
-    assert found["refused"] == 0
-    assert found["made"] > 100, "calls stopped while the database was away"
-    row = databases.sql(
-        "SELECT calls, state FROM steward_circuit WHERE name = 'restarted'", base
-    )
-    assert row[0][1] == "closed"
-    assert row[0][0] > 100, "what was counted meanwhile is lost"
+    assert not found["refused"]
+    assert len(found["made"]) == 400
+    meanwhile = [moment for moment in found["made"] if cut < moment < back]
+    assert len(meanwhile) > 5, "calls stopped while the database was away"
+    [(calls, state)] = counted()
+    assert state == "closed"
+    # what came after the last exchange is with the worker, as before the first one
+    lately = [at for at in found["made"] if at > found["made"][-1] - 40]
+    kept = [at for at in lately if at < found["made"][-1] - 10]
+    assert calls >= len(kept) > 0, "what was counted meanwhile is lost"
 
 
 def test_killed_worker_frees_its_place(worker):
     holder = worker("hold_place", "only")
     assert holder.stdout.readline() == "ready\n"
-    waiting = worker("take_place", "only", 30)
+    waiting = worker("take_place", "only")
     holder.kill()
     assert waiting.answer()["got"]
 
@@ -139,8 +164,8 @@ def test_killed_trial_call_frees_its_permit(databases, base, worker):
     now = databases.sql("SELECT extract(epoch FROM now())::float8", base)[0][0]
     assert now < expires <= now + 120
     # the other four permits are there meanwhile
-    found = worker("calls", "trial", 1, 0.05, "no").answer()
-    assert found["made"] >= 4
+    found = worker("calls", "trial", 0.05, "no", 4).answer()
+    assert len(found["made"]) == 4
 
 
 def _open_since_long():
@@ -159,17 +184,21 @@ def _open_since_long():
 
 
 def test_many_callers_share_one_limit(databases, base, worker):
-    """Two processes of ten threads: never more than the bucket earned."""
+    """Two processes of ten threads: never more than the bucket earned.
+
+    It is a large one, so that nothing runs over while a busy machine has us wait.
+    """
     databases.sql(
         "INSERT INTO steward_rate_limit (name, rate, per, burst)"
-        " VALUES ('shared', 40, 1, 40)",
+        " VALUES ('shared', 10, 1, 80)",
         base,
     )
     both = [w.answer() for w in [worker("takes", "shared", 8, 10) for _two in "ab"]]
     taken = sum(found["taken"] for found in both)
     began, ended = min(f["began"] for f in both), max(f["ended"] for f in both)
-    assert taken <= 40 + 40 * (ended - began)
-    assert taken >= 40 * (ended - began) * 0.7, "how exactly: bench_safety"
+    earned = 80 + 10 * (ended - began)
+    assert taken <= earned
+    assert taken >= earned * 0.6, "how exactly: bench_safety"
 
 
 def test_vectors_are_shared_by_workers(databases, base, worker):

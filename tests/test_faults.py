@@ -23,7 +23,7 @@ import psycopg2
 import pytest
 import runners
 import zstandard
-from runners import Runner, World, children, end, tree
+from runners import PATIENCE, Runner, World, children, end, tree
 
 from house.cluster import ROLE, TEMPLATE, Cluster
 from house.databases import Databases
@@ -75,7 +75,7 @@ USERS = """
 ENDLESS = """
     CREATE FUNCTION endless(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
     BEGIN
-        IF current_database() LIKE 'steward_restoring_%' THEN PERFORM pg_sleep(60);
+        IF current_database() LIKE 'steward_restoring_%' THEN PERFORM pg_sleep(600);
         END IF;
         RETURN $1;
     END $$;
@@ -197,7 +197,7 @@ def test_pg_restore_is_killed(world):
         world.until(lambda: building(world), process)
         found = children(process.pid, "pg_restore")
         os.kill(found[0], signal.SIGKILL)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         end(process)
     row = world.row(uid)
@@ -256,7 +256,7 @@ def crash(cluster):
     """`kill -9` of the postmaster; its children follow it."""
     pid = int((cluster.folder / "postmaster.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while any(
         here(process, cluster.folder) for process in Path("/proc").glob("[0-9]*")
     ):
@@ -281,7 +281,7 @@ def working(world):
         yield runner
     finally:
         runner.end()
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
@@ -615,7 +615,7 @@ def test_files_come_and_go_all_the_time(world):
     busy = threading.Thread(target=people)
     busy.start()
     try:
-        time.sleep(0.1)
+        world.until(lambda: len(stored(world)) > 12)
         results = [world.done("backup")["backup"] for _time in range(2)]
     finally:
         over.set()

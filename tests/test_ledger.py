@@ -26,7 +26,8 @@ def database(databases):
 
 @pytest.fixture(scope="module")
 def server(settings, databases, database):
-    server = Odoo(settings, databases, database).start()
+    # its log and its locks are those of the reporters alone
+    server = Odoo(settings, databases, database, "--max-cron-threads=0").start()
     try:
         yield server
     finally:
@@ -123,9 +124,11 @@ def test_killed_while_reporting(server, key):
     """What was not answered is sent again: nothing is lost, nothing is there twice."""
     batches = [batch(f"killed-{n % 4}", n) for n in range(60)]
     answered = set()
-    started = threading.Event()
+    started, killed = threading.Event(), threading.Event()
 
     def report(number):
+        if number >= len(batches) // 2:
+            killed.wait()  # however late that is
         try:
             server.json2(key, "steward.run", "report", batch=batches[number])
         except (OSError, urllib.error.URLError, json.JSONDecodeError):
@@ -137,8 +140,11 @@ def test_killed_while_reporting(server, key):
     with ThreadPoolExecutor(4) as pool:
         for number in range(len(batches)):
             pool.submit(report, number)
-        assert started.wait(60)
-        server.kill()
+        try:
+            assert started.wait(300)
+        finally:
+            server.kill()
+            killed.set()
     assert len(answered) < len(batches), "killed too late"
     server.start()
     for number in range(len(batches)):  # the answered ones, too

@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from dataclasses import replace
 
 import psycopg2
 import pytest
 from click.testing import CliRunner
-from runners import CLIENT, Problem, Runner, World, end, locked
+from runners import CLIENT, PATIENCE, Problem, Runner, World, end, locked
 
 from steward_client.cli import cli
 from steward_client.runner import config as configs
@@ -237,7 +236,7 @@ def test_command(world):
     path = str(world.write(whole))
     uid = world.ask("probe")
     process = world.start(once=True)
-    assert process.wait(60) == 0, world.log()
+    assert process.wait(PATIENCE) == 0, world.log()
     assert world.row(uid)["result"]["ok"]
 
 
@@ -280,14 +279,15 @@ def test_two_backups_at_once(world):
     world.enrol(second)
     uids = [world.ask("backup"), world.ask("backup")]
     processes = [world.start(config, once=True) for config in (world.config, second)]
-    assert [process.wait(90) for process in processes] == [0, 0], world.log()
+    assert [process.wait(PATIENCE) for process in processes] == [0, 0], world.log()
     rows = [world.row(uid) for uid in uids]
     assert {row["state"] for row in rows} == {"done"}, rows
     assert len(world.listed()) == 2
     world.expect_truth()
 
 
-def test_one_runner_for_each_work_folder(world):
+def test_one_runner_for_each_work_folder(world, monkeypatch):
+    monkeypatch.setattr("steward_client.runner.service.ALONE", 0.5)
     process = world.start()
     try:
         world.until(
@@ -356,16 +356,21 @@ def test_it_lives_while_it_works(world, monkeypatch):
 
 def test_it_goes_on_at_once(world):
     """Odoo says that something waits: it is not polled for."""
-    patient = replace(world.config, poll=60.0)
+    patient = replace(world.config, poll=24 * 3600.0)
     process = world.start(patient)
     try:
+        # it has looked, and found nothing
         world.until(
-            lambda: world.sql("SELECT 1 FROM steward_runner WHERE facts <> '{}'")
+            lambda: world.sql(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'steward-runner' AND state = 'idle'"
+                " AND query LIKE '%SKIP LOCKED%'"
+            ),
+            process,
         )
-        time.sleep(0.5)
         uid = world.ask("probe")
         world.sql("SELECT pg_notify('steward_operation', '')")
-        world.until(lambda: state_of(world, uid) == "done", process, 10)
+        world.until(lambda: state_of(world, uid) == "done", process)
     finally:
         end(process, signal.SIGTERM)
 
@@ -395,7 +400,7 @@ def test_a_lost_fence(world):
             world.until(lambda: world.reached(uid, "dump"), process)
             world.sql("UPDATE steward_operation SET fence = 9, step = 'theirs'")
             world.until(
-                lambda: any(e["event"] == "lost" for e in world.events()), process, 20
+                lambda: any(e["event"] == "lost" for e in world.events()), process
             )
     finally:
         end(process, signal.SIGTERM)
@@ -492,8 +497,8 @@ def test_an_operation_that_kills_its_runner(world):
     uid = world.ask("backup")
     with locked(world):
         for _time in range(2):
-            process = world.start()
             before = len(world.events())
+            process = world.start()
             world.until(
                 lambda seen=before: any(
                     e.get("name") == "dump" for e in world.events()[seen:]

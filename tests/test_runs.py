@@ -9,13 +9,16 @@ import random
 import time
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
+import psycopg2
 import pytest
 from conftest import Odoo
 
 from house.settings import product_addons
 
-WAIT = 150  # seconds; a dead worker's job is found within a minute
+WAIT = 400  # seconds; a dead worker's job is found within a minute
+HOLDER = "steward-test-holder"  # a session that is not cut
 CHANNELS = {"ODOO_QUEUE_JOB_CHANNELS": "root:4"}
 ENDED = ("completed", "failed", "cancelled", "terminated", "timed_out", "lost")
 PLAYBOOK = """
@@ -29,10 +32,15 @@ steps:
       - tool: create_record
         arguments: {model: res.partner, values: {name: "{{ name }}"}}
 """
-# making a partner takes a while, so that there is time to do harm
+# making a partner takes a while, so that there is time to do harm; and it waits while
+# its number is held, so that a run is not over before the harm is done
 SLOW = """
 CREATE OR REPLACE FUNCTION slow_partner() RETURNS trigger AS $$
-BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$ LANGUAGE plpgsql;
+BEGIN
+    PERFORM pg_sleep(0.1);
+    PERFORM pg_advisory_xact_lock_shared(4711, right(NEW.name, 3)::int);
+    RETURN NEW;
+END $$ LANGUAGE plpgsql;
 CREATE TRIGGER slow_partner BEFORE INSERT ON res_partner
 FOR EACH ROW WHEN (NEW.name LIKE 'run %') EXECUTE FUNCTION slow_partner();
 """
@@ -139,6 +147,26 @@ def runs(settings, databases):
             server.stop()
 
 
+@contextmanager
+def held(runs, number):
+    """No run gets past its partner of this number meanwhile."""
+    server = runs.server.databases.server
+    connection = psycopg2.connect(
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=server.password or None,
+        dbname=runs.server.database,
+        application_name=HOLDER,
+    )
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(4711, %s)", [number])
+        yield
+    finally:
+        connection.close()
+
+
 def names(run, number):
     return [f"run {run} {n:03}" for n in range(number)]
 
@@ -150,7 +178,7 @@ def test_a_run_from_outside(runs):
 
 
 def test_pause_resume_and_stop(runs):
-    wanted = names("steered", 60)
+    wanted = names("steered", 400)
     trace = runs.start(*wanted)["trace_id"]
     runs.until(trace, ["running"])
     time.sleep(1)
@@ -186,10 +214,10 @@ def test_a_guardrail_from_another_server(runs, settings, databases):
     )
     other.start()
     try:
-        wanted = names("guarded", 200)
+        wanted = names("guarded", 400)
+        key, guardrails = other.make_key(), "steward.guardrail"
         trace = runs.start(*wanted)["trace_id"]
         runs.until(trace, ["running"])
-        key, guardrails = other.make_key(), "steward.guardrail"
         [rule] = other.json2(key, guardrails, "create", vals_list=[rule])
         other.json2(key, guardrails, "action_submit", ids=[rule])
         other.json2(key, guardrails, "action_approve", ids=[rule])
@@ -205,13 +233,12 @@ def test_a_guardrail_from_another_server(runs, settings, databases):
 def test_two_workers_on_one_run(runs):
     """However many jobs a run has, one of them works."""
     wanted = names("twice", 10)
-    trace = runs.start(*wanted)["trace_id"]
-    [(run_id,)] = runs.server.sql(
-        "SELECT id FROM steward_run WHERE trace_id = %s", trace
-    )
-    with ThreadPoolExecutor(4) as pool:
-        for _more in range(4):
-            pool.submit(enqueue, runs, run_id)
+    with held(runs, 9), ThreadPoolExecutor(4) as pool:
+        trace = runs.start(*wanted)["trace_id"]
+        [(run_id,)] = runs.server.sql(
+            "SELECT id FROM steward_run WHERE trace_id = %s", trace
+        )
+        list(pool.map(lambda _more: enqueue(runs, run_id), range(4)))
     assert runs.until(trace, ENDED) == "completed"
     assert runs.made("twice") == dict.fromkeys(wanted, 1)
 
@@ -246,15 +273,17 @@ def answer_of(runs, key):
 def test_the_database_is_restarted_in_the_middle(runs):
     """Connections are cut as a restart cuts them; the run goes on where it was."""
     wanted = names("cut", 30)
-    trace = runs.start(*wanted)["trace_id"]
-    runs.until(trace, ["running"])
-    for _cut in range(3):
-        time.sleep(random.uniform(0.2, 0.8))
-        runs.server.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND pid != pg_backend_pid()",
-            runs.server.database,
-        )
+    with held(runs, 29):
+        trace = runs.start(*wanted)["trace_id"]
+        runs.until(trace, ["running"])
+        for _cut in range(3):
+            time.sleep(random.uniform(0.2, 0.8))
+            runs.server.sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND pid != pg_backend_pid()"
+                " AND application_name != %s",
+                *(runs.server.database, HOLDER),
+            )
     assert runs.until(trace, ENDED) == "completed"
     assert runs.made("cut") == dict.fromkeys(wanted, 1)
 
@@ -262,16 +291,24 @@ def test_the_database_is_restarted_in_the_middle(runs):
 def test_a_worker_killed_again_and_again(runs):
     """Each partner once, and each step once in the ledger."""
     wanted = names("killed", 25)
-    trace = runs.start(*wanted)["trace_id"]
-    for _death in range(2):
-        before = len(runs.made("killed"))
-        deadline = time.monotonic() + WAIT
-        while len(runs.made("killed")) < before + 2:
-            assert time.monotonic() < deadline, "it does not go on"
-            runs.poke()
-            time.sleep(random.uniform(0.01, 0.1))
-        runs.server.kill()
+    with held(runs, 12):
+        trace = runs.start(*wanted)["trace_id"]
+        kill_at_work(runs, "killed")
+    with held(runs, 24):
         runs.server.start()
+        kill_at_work(runs, "killed")
+    runs.server.start()
     assert runs.until(trace, ENDED) == "completed"
     assert runs.made("killed") == dict.fromkeys(wanted, 1)
     assert sorted(runs.steps(trace)) == sorted((str(n), 1) for n in range(25))
+
+
+def kill_at_work(runs, name):
+    """At any moment after a run has gone on."""
+    before = len(runs.made(name))
+    deadline = time.monotonic() + WAIT
+    while len(runs.made(name)) < before + 2:
+        assert time.monotonic() < deadline, "it does not go on"
+        runs.poke()
+        time.sleep(random.uniform(0.01, 0.1))
+    runs.server.kill()

@@ -7,10 +7,11 @@ import urllib.request
 import xmlrpc.client
 
 import pytest
+from conftest import PATIENCE
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         return answer.status, answer.read().decode()
 
 
@@ -41,7 +42,7 @@ def test_json2_is_closed_without_key(odoo):
         headers={"Content-Type": "application/json"},
     )
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=60)
+        urllib.request.urlopen(request, timeout=PATIENCE)
     assert caught.value.code == 401
 
 
@@ -61,9 +62,10 @@ def test_browser(odoo):
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox"]
+            executable_path=chromium, args=["--no-sandbox"], timeout=PATIENCE * 1000
         )
         page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.set_default_timeout(PATIENCE * 1000)
         errors = []
         page.on("console", lambda m: m.type == "error" and errors.append(m.text))
         page.on("pageerror", lambda e: errors.append(str(e)))
@@ -71,12 +73,12 @@ def test_browser(odoo):
         page.fill("#login", "admin")
         page.fill("#password", "admin")
         page.click("button[type=submit]")
-        page.wait_for_selector(".o_main_navbar", timeout=60_000)
+        page.wait_for_selector(".o_main_navbar")
         page.goto(f"{odoo.url}/odoo/steward")
-        page.wait_for_selector(".o_steward_dashboard", timeout=60_000)
+        page.wait_for_selector(".o_steward_dashboard")
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(f"{odoo.url}/odoo/steward")
-        page.wait_for_selector(".o_steward_dashboard", timeout=60_000)
+        page.wait_for_selector(".o_steward_dashboard")
         width = page.evaluate("document.documentElement.scrollWidth")
         browser.close()
     assert errors == []

@@ -70,6 +70,7 @@ def command(odoo, people, monkeypatch):
             "STEWARD_URL": odoo.url,
             "STEWARD_DATABASE": odoo.database,
             "STEWARD_API_KEY": people[by],
+            "STEWARD_TIMEOUT": "300",
         }
         return CliRunner().invoke(cli, ["skills", *map(str, arguments)], env=env)
 

@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import subprocess
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -43,7 +42,6 @@ def bucket(server, world, monkeypatch):
     server.reset()
     monkeypatch.setattr(s3, "FIRST_WAIT", 0.01)
     monkeypatch.setattr(s3, "LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(s3, "READ_TIMEOUT", 10)
     return {
         "kind": "s3",
         "endpoint": server.endpoint,
@@ -242,7 +240,7 @@ def test_s3_probe(server, world, bucket):
     told = world.done("probe", storage=bucket)
     assert told == {"ok": True, "used_bytes": sum(server.objects().values())}
     assert not [key for key in server.objects() if "probe" in key]
-    server.clock = 300
+    server.clock = 320  # and a little less by when we read it
     assert "differ by 5 minutes" in world.done("probe", storage=bucket)["sentence"]
 
 
@@ -273,7 +271,7 @@ def test_s3_settings(world, bucket, change, words, monkeypatch):
 )
 def test_s3_refuses(server, world, bucket, how, words):
     """What does not pass is not tried again, and is told in words."""
-    server.clock = 1000
+    server.clock = 1040  # and a little less by when we read it
     fault = server.fail(how, lambda r: r.verb == "PUT", times=99)
     row = world.do("backup", storage=bucket)
     assert row["state"] == "failed"
@@ -611,12 +609,15 @@ def test_restic_swapped_snapshot(world, repository):
 
 def test_restic_runner_dies(world, repository):
     """In the middle of it: the next one begins anew, and there is one backup."""
-    config = wrapped(world, '[ "$1" != backup ] || sleep 1; exec "$real" "$@"')
+    slow = 'slow=; [ "$1" != backup ] || slow="--limit-upload 1"'  # KiB a second
+    config = wrapped(world, f'{slow}; exec "$real" "$@" $slow')
+    locks = world.storage / "repository" / "locks"
     uid = world.ask("backup", storage=repository)
     process = world.start(config)
     try:
         world.until(lambda: world.reached(uid, "upload", config), process)
-        time.sleep(1.5)
+        # restic is at work, and has more to send than it can by then
+        world.until(lambda: list(locks.glob("*")), process)
     finally:
         end(process)
     world.work_off()
@@ -703,7 +704,7 @@ def test_check_of_storages(server, world, bucket, repository, known, monkeypatch
     assert (code, told["Restic"][0]) == (1, False)
     assert "which makes it" in told["Restic"][1]
     world.backup(storage=repository)
-    server.clock = 300
+    server.clock = 320  # and a little less by when we read it
     told, code, _bad = looked_at(world)
     assert code == 0
     assert "opens it" in told["Restic"][1]

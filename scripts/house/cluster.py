@@ -27,7 +27,7 @@ STATE = Path("/var/lib/steward")  # as root, where that user cannot reach the ch
 SYSTEM_USER = "steward-postgres"  # PostgreSQL refuses to run as root
 ROLE = "steward"
 TEMPLATE = "steward_template"
-START_TIMEOUT = 60  # seconds, crash recovery included
+TIMEOUT = 300  # seconds to start, crash recovery included, and to stop
 
 COMMON = {
     "listen_addresses": "",
@@ -235,7 +235,9 @@ class Cluster:
     def _answers(self) -> bool:
         return (
             subprocess.run(
-                [self.binaries / "pg_isready", "-q", "-h", self.socket],
+                # who is not there says so at once
+                [self.binaries / "pg_isready", "-q", "-h", self.socket]
+                + ["-t", str(TIMEOUT)],
                 check=False,
                 capture_output=True,
             ).returncode
@@ -246,18 +248,20 @@ class Cluster:
         """Take away the locks of a killed server that nobody has buried.
 
         In a container without an init the dead process stays as a zombie, and
-        PostgreSQL takes it for a living one. Its children must have ended as well.
+        PostgreSQL takes it for a living one. Its children must have ended as well, or
+        it refuses to start beside them.
         """
         lock = self.folder / "postmaster.pid"
         pid = files.read(lock).partition("\n")[0]
-        state = files.read(Path("/proc") / (pid or "none") / "stat").rpartition(")")[2]
-        if state.split()[:1] != ["Z"]:
+        state = _state(pid) if pid else "R"
+        if state not in ("", "Z"):
             return
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             if not _working_in(self.folder):
-                lock.unlink(missing_ok=True)
-                (self.socket / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+                if state:  # else PostgreSQL itself sees that it is stale
+                    lock.unlink(missing_ok=True)
+                    (self.socket / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
                 return
             time.sleep(0.1)
 
@@ -278,7 +282,7 @@ class Cluster:
             shutil.chown(self.log, self.user, self.user)
         command = [
             *(self.binaries / "pg_ctl", "start", "-w", "-s", "-D", self.folder),
-            *("-t", str(START_TIMEOUT), "-l", self.log),
+            *("-t", str(TIMEOUT), "-l", self.log),
         ]
         base = self.folder / "postgresql.conf"
         include = "include = 'steward.conf'\n"
@@ -324,7 +328,7 @@ class Cluster:
     def _stop(self) -> None:
         subprocess.run(
             [self.binaries / "pg_ctl", "stop", "-s", "-w", "-m", "fast"]
-            + ["-D", self.folder],
+            + ["-t", str(TIMEOUT), "-D", self.folder],
             cwd="/",
             check=False,
             capture_output=True,
@@ -362,6 +366,15 @@ class Cluster:
             what="the database cluster could not be prepared",
             env={"PGPASSWORD": self._password(), "PGPORT": "5432"},
         )
+
+
+def _state(pid: str) -> str:
+    """A process's state as the kernel tells it, Z for a zombie; empty: it is gone."""
+    try:
+        status = Path("/proc", pid, "stat").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    return status.rpartition(")")[2].split()[0]
 
 
 def _working_in(folder: Path) -> list[str]:
@@ -414,7 +427,7 @@ def named(server: dict[str, str]) -> Iterator[Server]:
             user=found.user,
             password=found.password or None,
             dbname=database,
-            connect_timeout=10,
+            connect_timeout=30,
         )
 
     with step("postgres") as line:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from house.settings import Settings
 
 MARK = "steward:"
 KEPT_TEMPLATES = 24  # of about 30 MB each
+LEAVING = 60  # seconds for sessions that were ended to be gone
 
 
 class Databases:
@@ -112,6 +114,19 @@ class Databases:
     def drop(self, database: str) -> None:
         import psycopg2
 
+        deadline = time.monotonic() + LEAVING
+        while True:
+            try:
+                self._drop(database)
+                break
+            except psycopg2.errors.ObjectInUse:  # sent away, and still there
+                if time.monotonic() > deadline:
+                    raise
+        shutil.rmtree(self.filestore / database, ignore_errors=True)
+
+    def _drop(self, database: str) -> None:
+        import psycopg2
+
         try:
             self.sql(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
         except psycopg2.errors.InsufficientPrivilege:
@@ -123,7 +138,6 @@ class Databases:
                 database,
             )
             self.sql(f'DROP DATABASE IF EXISTS "{database}"')
-        shutil.rmtree(self.filestore / database, ignore_errors=True)
 
     def rename(self, old: str, new: str) -> None:
         self.sql(f'ALTER DATABASE "{old}" RENAME TO "{new}"')

@@ -29,7 +29,7 @@ def keep(users: str, start: str, folder: str, pg_ctl: str, user: str) -> None:
             finally:
                 os.close(descriptor)
             subprocess.run(
-                [pg_ctl, "stop", "-s", "-w", "-m", "fast", "-D", folder],
+                [pg_ctl, "stop", "-s", "-w", "-m", "fast", "-t", "300", "-D", folder],
                 cwd="/",
                 check=False,
                 **commands.as_user(user or None),

@@ -18,7 +18,7 @@ from house.console import Problem, say, step, tail
 from house.databases import Databases
 from house.settings import Settings, product_addons
 
-BOOT_TIMEOUT = 180  # seconds; a first page compiles the assets
+BOOT_TIMEOUT = 600  # seconds; a first page compiles the assets
 STOP_TIMEOUT = 15  # seconds until a server that does not stop is killed
 
 

@@ -30,7 +30,7 @@ from .engine import Engine
 from .filestore import database_folder
 from .restoring import Copy, restored
 
-BOOT_TIMEOUT = 180  # seconds until the page to log in must be there
+BOOT_TIMEOUT = 600  # seconds until the page to log in must be there
 ASK_TIMEOUT = 60
 ROUNDS = 600_000  # as many as Odoo itself, which would compute it anew otherwise
 LOG_KEPT = 64 * 1024  # bytes of a log in the evidence
@@ -199,10 +199,20 @@ def password_hash(password: str) -> str:
 def _odoo(
     job: Job, database: str, data: Path, log: Path
 ) -> Iterator[tuple[Program, str]]:
-    with socket.socket() as probe, socket.socket() as second:
-        probe.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        port, other = probe.getsockname()[1], second.getsockname()[1]
+    with socket.socket() as place, socket.socket() as second:
+        for held in (place, second):
+            # held until Odoo, which shares it, has ended: nobody else is given it
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", 0))
+        with _served(job, database, data, log, place, second) as found:
+            yield found
+
+
+@contextmanager
+def _served(
+    job: Job, database: str, data: Path, log: Path, *places: socket.socket
+) -> Iterator[tuple[Program, str]]:
+    port, other = (place.getsockname()[1] for place in places)
     command = neutral.odoo_command(
         job.config,
         "server",

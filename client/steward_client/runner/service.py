@@ -49,7 +49,7 @@ LOOK_AGAIN = 10.0  # seconds after the database did not answer
 SWEEP = 300.0  # seconds between tries to take away what could not be reached
 GIVE_UP = 7 * 24 * 3600.0  # seconds after which it is left to people
 DAY = 24 * 3600.0  # seconds between compactions of the journal
-ALONE = 3.0  # seconds a killed runner's half-started program may hold its lock
+ALONE = 15.0  # seconds a killed runner's half-started program may hold its lock
 
 # a word in archive_command -> whose it is
 ARCHIVERS = {
