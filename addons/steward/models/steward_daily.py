@@ -15,6 +15,7 @@ _logger = logging.getLogger(__name__)
 HOUR = 2  # of the day, where the person to tell lives
 LOOK_AGAIN = 60  # seconds until a part that waits for others' jobs looks again
 WAIT_AT_MOST = timedelta(hours=3)  # for such a part
+TRIES = 3  # of a part that met what may pass: a lock, a service that was away
 KEEP = timedelta(days=400)
 SIGNS = {"done": "✓", "failed": "✗"}
 
@@ -132,23 +133,26 @@ class StewardDaily(models.Model):
 
     # -- working -------------------------------------------------------------------
 
-    def _enqueue(self, seconds=None):
+    def _enqueue(self, seconds=None, tried=0):
         self.with_user(SUPERUSER_ID).with_delay(
             eta=seconds, description=self.env._("Daily round")
-        )._work()
+        )._work(tried)
 
-    def _work(self):
-        """One job: the next part; or the report, when none is left."""
+    def _work(self, tried=0):
+        """One job: the next part; or the report, when none is left.
+
+        :param tried: how often that part has failed
+        """
         if not self.try_lock_for_update() or self.state != "running":
             return
         told = {part["name"] for part in self.parts or ()}
         for name, (title, method) in self._get_parts().items():
             if name not in told:
-                self._do(name, title, method)
+                self._do(name, title, method, tried)
                 return
         self._finish()
 
-    def _do(self, name, title, method):
+    def _do(self, name, title, method, tried):
         began, waits = monotonic(), False
         part = {"name": name, "title": title, "state": "done", "lines": []}
         try:
@@ -159,6 +163,9 @@ class StewardDaily(models.Model):
                     waits = True
         except Exception as error:  # noqa: BLE001 - the other parts do their work
             failure = converted(error)
+            if failure.retryable and tried + 1 < TRIES:
+                self._enqueue(LOOK_AGAIN, tried + 1)
+                return
             part["state"] = "failed"
             part["lines"] = [failure.sentence]
             _logger.warning("daily round, %s: %s", name, failure.sentence)

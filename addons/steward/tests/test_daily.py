@@ -6,8 +6,8 @@ from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ..exceptions import Refused
-from ..models.steward_daily import Later
+from ..exceptions import Locked, Refused
+from ..models.steward_daily import TRIES, Later
 from .common import StewardCase
 
 
@@ -66,6 +66,27 @@ class TestDaily(StewardCase):
         self.assertEqual(
             [part["state"] for part in self.round().parts], ["failed", "done"]
         )
+
+    @mute_logger("odoo.addons.steward.models.steward_daily")
+    def test_what_may_pass_is_tried_again(self):
+        tries = []
+
+        def locked(_daily):
+            tries.append(1)
+            raise Locked("Somebody else is changing the same thing.")
+
+        self.parts(locked=locked)
+        daily = self.env["steward.daily"]._begin()
+        for _try in range(TRIES):
+            self.assertFalse(daily.parts)
+            job = self.jobs()[0]
+            self.assertEqual(job.args, [len(tries)])
+            self.assertEqual(bool(job.eta), bool(tries), "not at once again")
+            daily._work(*job.args)
+        self.assertEqual(len(tries), TRIES)
+        [part] = daily.parts
+        self.assertEqual(part["state"], "failed")
+        self.assertEqual(part["lines"], ["Somebody else is changing the same thing."])
 
     def test_a_part_may_wait(self):
         asked = []
