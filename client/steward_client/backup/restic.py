@@ -45,6 +45,11 @@ LOCKED = "--retry-lock=2m"  # until somebody else has done with the repository
 PATIENCE = 60.0  # seconds for a repository to answer
 _REMOTE = re.compile(r"(s3|rest):(https?://)?[A-Za-z0-9][^@\s]*")
 _PASSWORD = ("wrong password", "no key found", "password is empty")
+_UNKNOWN = (
+    *("401 Unauthorized", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+    *("The Access Key Id you provided", "The request signature we calculated"),
+)
+_DENIED = ("403 Forbidden", "Access Denied", "AccessDenied")
 _AWAY = (
     *("connection refused", "connection reset", "dial tcp", "i/o timeout"),
     *("no such host", "EOF", "503 Service Unavailable", "SlowDown"),
@@ -203,6 +208,17 @@ class Restic(Engine):
             return KeyMissing(
                 f"The password does not open the repository {self.repository}: see"
                 " which secret the storage names, and what it holds."
+            )
+        if any(sign in words for sign in _UNKNOWN):
+            return KeyMissing(
+                f"The server of the repository {self.repository} does not know this"
+                " name and password: see which secrets the storage names, and what"
+                " they hold."
+            )
+        if any(sign in words for sign in _DENIED):
+            return Problem(
+                f"The server of the repository {self.repository} does not allow that"
+                f" to whom the storage names: {words}"
             )
         if code == 10 or "unable to open config file" in words:
             if any(sign in words for sign in _AWAY):
