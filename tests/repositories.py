@@ -112,9 +112,18 @@ class RestServer:
     def address(self):
         return f"rest:http://127.0.0.1:{self.port}/{self.USER}/shop/"
 
+    def snapshots(self):
+        """The files of snapshots that it has."""
+        return self._files("snapshots/*")
+
     def packs(self):
         """The files of data that it has."""
-        return list((self.data / "shop" / "data").glob("*/*"))
+        return self._files("data/*/*")
+
+    def _files(self, pattern):
+        """Whole ones: one that is killed leaves the beginning of another."""
+        found = (self.data / "shop").glob(pattern)
+        return [path for path in found if ".rest-server-temp" not in path.name]
 
     def start(self):
         words = ["--private-repos", "--listen", f"127.0.0.1:{self.port}"]

@@ -760,7 +760,7 @@ def test_restic_over_http(rest, world, over_http):
     same(world, target)
     result = world.done("prune", storage=over_http, remove=[first], keep=[second])
     assert result == {"removed": [first], "kept": [second]}
-    assert len(list((rest.data / "shop" / "snapshots").iterdir())) == 3
+    assert len(rest.snapshots()) == 3
 
 
 @pytest.mark.parametrize("which", ["rest_name", "rest_password"])
@@ -849,14 +849,16 @@ def test_restic_over_http_dies(rest, world, over_http, slowly, monkeypatch):
         time.sleep(1)
         world.sql("UPDATE steward_operation SET cancel_wanted = true")
 
-    thread = meanwhile(world, rest.packs, cancel)
+    # the dump is there as a whole, of the files a part
+    thread = meanwhile(world, rest.snapshots, cancel)
     row = world.do("backup", slowly, storage=over_http)
     thread.join()
     assert (row["state"], row["result"]) == ("cancelled", None), row
     assert any("waits to be taken away" in line for line in told)
+    monkeypatch.setattr(engine, "PATIENCE", 60)
     rest.start()
     Runner(world.config).run(once=True)
-    assert list((rest.data / "shop" / "snapshots").iterdir()) == []
+    assert rest.snapshots() == [], told
     world.sql("UPDATE steward_operation SET cancel_wanted = false")
     name = world.backup(storage=over_http)
     found = world.done("verify", storage=over_http, path=name, level="readback")
