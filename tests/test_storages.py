@@ -8,9 +8,14 @@ import os
 import secrets
 import signal
 import subprocess
+import threading
+import time
+from pathlib import Path
 
 import pytest
+import repositories
 from click.testing import CliRunner
+from repositories import RestServer
 from runners import World, end, tree
 from s3_server import BUCKET, KEYS, S3Server
 
@@ -411,12 +416,20 @@ def test_s3_is_away_when_it_has_to_go(server, world, bucket, monkeypatch):
 
 
 @pytest.fixture
-def repository(world):
+def no_repository(world):
+    """A storage where there is none yet."""
     return {
         "kind": "restic",
         "repository": str(world.storage / "repository"),
-        "password": world.secret("restic", "a long " + "pass" * 4),
+        "password": world.secret("restic", repositories.PASSWORD),
     }
+
+
+@pytest.fixture
+def repository(settings, no_repository):
+    """An empty one, which opens at once."""
+    repositories.made(settings, Path(no_repository["repository"]))
+    return no_repository
 
 
 def restic(world, told, *words, **env):
@@ -497,6 +510,72 @@ def test_restic_knows_what_it_has(world, repository):
     assert found["ok"], found
 
 
+def counted(world):
+    """restic, and the verbs that it was called with since it was last asked."""
+    log = world.folder / "calls"
+    config = wrapped(world, f'echo "$1" >> "{log}"; exec "$real" "$@"')
+
+    def calls():
+        found = log.read_text().split() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return sorted(verb for verb in found if verb != "version")
+
+    return config, calls
+
+
+def test_restic_is_called_rarely(world, repository):
+    """Each call derives a key, which takes half a second."""
+    world.config, calls = counted(world)
+    few = ["backup"] * 3 + ["check"] + ["snapshots"] * 2
+    for _number in range(3):
+        world.backup(storage=repository)
+        assert calls() == few
+
+
+@pytest.mark.parametrize("how", ["gone", "forged", "cut", "of another"])
+def test_restic_without_its_notes(world, repository, how):
+    """Then the repository is asked what it has, as in backups made before."""
+    damaged = world.attach(b"this is what it was")
+    (world.files / damaged).write_bytes(b"this is what it is!")
+    world.config, calls = counted(world)
+    world.backup(storage=repository)
+    [notes] = (world.config.work / "restic-notes").iterdir()
+    written = notes.read_bytes()
+    if how == "forged":  # believed, the damaged file would not be told of
+        notes.write_bytes(written.replace(damaged.encode(), b"00/none", 1))
+    elif how == "cut":
+        notes.write_bytes(written[: len(written) // 2])
+    elif how == "of another":
+        world.backup(storage=repository)
+        notes.write_bytes(written)
+    else:
+        notes.unlink()
+    calls()
+    result = world.done("backup", storage=repository)["backup"]
+    made = calls()
+    assert (made.count("ls"), made.count("dump")) == (1, 2)
+    assert "1 files are not what their names say" in " ".join(result["findings"])
+    # and what it told is noted
+    result = world.done("backup", storage=repository)["backup"]
+    assert "ls" not in calls()
+    assert "1 files are not what their names say" in " ".join(result["findings"])
+    found = world.done(
+        "verify", storage=repository, path=result["path"], level="readback"
+    )
+    assert found["ok"], found
+
+
+def test_restic_one_part_fails(world, repository):
+    """The other does not go on, and neither of them stays."""
+    slow = 'case "$*" in *part=filestore*) exec sleep 60;; *part=dump*) exit 1;; esac'
+    config = wrapped(world, slow + '; exec "$real" "$@"')
+    began = time.monotonic()
+    row = world.do("backup", config, storage=repository)
+    assert "restic backup ended with code 1" in row["error"]
+    assert time.monotonic() - began < 45
+    assert snapshots(world, repository) == []
+
+
 @pytest.mark.thorough
 def test_restic_only_the_files(world, repository):
     name = world.backup(storage=repository, kind="filestore")
@@ -514,11 +593,11 @@ def test_restic_export(world, repository):
 
 
 @pytest.mark.thorough
-def test_restic_probe(world, repository):
-    told = world.done("probe", storage=repository)
+def test_restic_probe(world, no_repository):
+    told = world.done("probe", storage=no_repository)
     assert told["ok"], told
     assert told["free_bytes"] > 0
-    assert snapshots(world, repository) == []
+    assert snapshots(world, no_repository) == []
 
 
 @pytest.mark.parametrize(
@@ -631,10 +710,10 @@ def test_restic_runner_dies(world, repository):
 
 
 @pytest.mark.thorough
-def test_restic_in_s3(server, world, bucket, repository):
+def test_restic_in_s3(server, world, bucket, no_repository):
     """A repository in the bucket; a lost connection is restic's to bear."""
     told = {
-        **repository,
+        **no_repository,
         "repository": f"s3:{server.endpoint}/{BUCKET}/restic",
         "access_key": bucket["access_key"],
         "secret_key": bucket["secret_key"],
@@ -644,6 +723,146 @@ def test_restic_in_s3(server, world, bucket, repository):
     found = world.done("verify", storage=told, path=name, level="readback")
     assert found["ok"], found
     assert any(key.startswith("restic/data/") for key in server.objects())
+
+
+@pytest.fixture
+def rest(settings, world):
+    made = RestServer(settings, world.folder / "rest")
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture
+def over_http(settings, rest, world, no_repository):
+    """A storage on the REST server, with an empty repository."""
+    rest.data.mkdir()
+    repositories.made(settings, rest.data / "shop")
+    return {
+        **no_repository,
+        "repository": rest.address,
+        "access_key": world.secret("rest_name", rest.USER),
+        "secret_key": world.secret("rest_password", rest.PASSWORD),
+    }
+
+
+def test_restic_over_http(rest, world, over_http):
+    """Tested, backed up twice, verified, restored, removed: as in a folder."""
+    assert world.done("probe", storage=over_http)["ok"]
+    first, second = (world.backup(storage=over_http) for _number in range(2))
+    found = world.done("verify", storage=over_http, path=first, level="readback")
+    assert found["ok"], found
+    target = f"{world.database}_copy"
+    world.done(
+        "restore", storage=over_http, path=second, target=target, neutralize=False
+    )
+    same(world, target)
+    result = world.done("prune", storage=over_http, remove=[first], keep=[second])
+    assert result == {"removed": [first], "kept": [second]}
+    assert len(rest.snapshots()) == 3
+
+
+@pytest.mark.parametrize("which", ["rest_name", "rest_password"])
+def test_restic_over_http_denied(rest, world, over_http, which):
+    """With another name or password nothing is read, and nothing is claimed."""
+    name = world.backup(storage=over_http)
+    before = tree(rest.data)
+    world.secret(which, "not" + "this" * 3)
+    target = f"{world.database}_copy"
+    for verb, arguments in (
+        ("verify", {"path": name, "level": "checksummed"}),
+        ("restore", {"path": name, "target": target}),
+        ("backup", {}),
+    ):
+        row = world.do(verb, storage=over_http, **arguments)
+        assert (row["state"], row["detail"]) == ("failed", "key_missing"), row
+        assert "does not know this name and password" in row["error"]
+        assert "notthis" not in json.dumps(row, default=str)
+    told = world.done("probe", storage=over_http)
+    assert not told["ok"]
+    assert "does not know this name and password" in told["sentence"]
+    assert world.databases.comment(target) is None
+    assert tree(rest.data) == before
+
+
+def test_restic_over_http_none_yet(rest, world, over_http):
+    """The test in Odoo makes the repository, but not in another's place."""
+    there = over_http | {"repository": rest.address.replace("shop", "other")}
+    assert world.done("probe", storage=there)["ok"]
+    assert (rest.data / "other" / "config").exists()
+    anothers = rest.address.replace(f"/{rest.USER}/", "/another/")
+    told = world.done("probe", storage=over_http | {"repository": anothers})
+    assert not told["ok"]
+    assert "does not" in told["sentence"]
+    assert not (rest.folder / "another").exists()
+
+
+@pytest.fixture
+def slowly(world):
+    """Files that take their time to go up, in several packs."""
+    for number in range(4):
+        world.attach(os.urandom(8 * 2**20) + bytes([number]))
+    slow = '[ "$1" != backup ] || set -- "$@" --limit-upload 8000'
+    return wrapped(world, slow + '; exec "$real" "$@"')
+
+
+def meanwhile(world, happens, then):
+    """In another thread: wait for something, then do something."""
+
+    def work():
+        world.until(happens)
+        then()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.mark.thorough
+def test_restic_over_http_dies_and_comes_back(rest, world, over_http, slowly):
+    """In the middle of a backup; restic goes on where it was."""
+
+    def restart():
+        rest.end()
+        time.sleep(1)
+        rest.start()
+
+    thread = meanwhile(world, rest.packs, restart)
+    row = world.do("backup", slowly, storage=over_http)
+    thread.join()
+    assert row["state"] == "done", row
+    name = row["result"]["backup"]["path"]
+    found = world.done("verify", storage=over_http, path=name, level="readback")
+    assert found["ok"], found
+
+
+def test_restic_over_http_dies(rest, world, over_http, slowly, monkeypatch):
+    """And stays away: who cancels is obeyed; what had gone up goes another time."""
+    from steward_client.backup import restic as engine
+
+    told = quiet(monkeypatch)
+    monkeypatch.setattr(engine, "PATIENCE", 2)
+
+    def cancel():
+        rest.end()
+        time.sleep(1)
+        world.sql("UPDATE steward_operation SET cancel_wanted = true")
+
+    # the dump is there as a whole, of the files a part
+    thread = meanwhile(world, rest.snapshots, cancel)
+    row = world.do("backup", slowly, storage=over_http)
+    thread.join()
+    assert (row["state"], row["result"]) == ("cancelled", None), row
+    assert any("waits to be taken away" in line for line in told)
+    monkeypatch.setattr(engine, "PATIENCE", 60)
+    rest.start()
+    Runner(world.config).run(once=True)
+    assert rest.snapshots() == [], told
+    world.sql("UPDATE steward_operation SET cancel_wanted = false")
+    name = world.backup(storage=over_http)
+    found = world.done("verify", storage=over_http, path=name, level="readback")
+    assert found["ok"], found
 
 
 # -- looked at before they are needed --------------------------------------------------
@@ -690,12 +909,12 @@ def looked_at(world, config=None):
     return told, done.exit_code, {one["name"] for one in others}
 
 
-def test_check_of_storages(server, world, bucket, repository, known, monkeypatch):
+def test_check_of_storages(server, world, bucket, no_repository, known, monkeypatch):
     """S3 and a folder keep something for a moment; a repository opens."""
     monkeypatch.setattr(checks, "odoo_works", lambda _config: True)
     known("Folder", kind="folder", path=str(world.storage))
     known("Bucket", **bucket)
-    known("Restic", **repository)
+    known("Restic", **no_repository)
     known("Unused", active=False, kind="folder", path="/etc")
     told, code, _bad = looked_at(world)
     assert set(told) == {"Folder", "Bucket", "Restic"}
@@ -703,7 +922,7 @@ def test_check_of_storages(server, world, bucket, repository, known, monkeypatch
     assert told["Bucket"][0]
     assert (code, told["Restic"][0]) == (1, False)
     assert "which makes it" in told["Restic"][1]
-    world.backup(storage=repository)
+    world.backup(storage=no_repository)
     server.clock = 320  # and a little less by when we read it
     told, code, _bad = looked_at(world)
     assert code == 0
@@ -712,7 +931,7 @@ def test_check_of_storages(server, world, bucket, repository, known, monkeypatch
     # nothing of it stays
     assert server.objects() == {}
     assert not [name for name in world.listed() if ".probe" in name]
-    assert {s["part"] for s in snapshots(world, repository)} == {
+    assert {s["part"] for s in snapshots(world, no_repository)} == {
         *("dump", "filestore", "manifest")
     }
 
@@ -736,18 +955,18 @@ def test_check_of_a_storage_that_does_not_work(
     assert words in told["Bucket"][1]
 
 
-def test_check_of_a_repository(world, repository, known, monkeypatch):
+def test_check_of_a_repository(world, no_repository, known, monkeypatch):
     """With the password, by a program that is there and not too old."""
     monkeypatch.setattr(checks, "odoo_works", lambda _config: True)
-    known("Restic", **repository)
-    world.done("probe", storage=repository)
+    known("Restic", **no_repository)
+    world.done("probe", storage=no_repository)
     old = wrapped(
         world,
         'if [ "$1" = version ]; then echo restic 0.16.4; else exec "$real" "$@"; fi',
     )
     told, code, _bad = looked_at(world, old)
     assert (code, "older than 0.17" in told["Restic"][1]) == (0, True)
-    told = world.do("probe", old, storage=repository)["result"]
+    told = world.do("probe", old, storage=no_repository)["result"]
     assert (told["ok"], "older than 0.17" in told["sentence"]) == (True, True)
     none = world.configured(restic=world.folder / "no-restic")
     told, code, _bad = looked_at(world, none)
@@ -790,11 +1009,13 @@ OFTEN = {  # the others with `make test all=1`
     ],
 )
 def test_one_fault_and_the_list_tells_the_truth(
-    server, world, bucket, repository, place, phase, fault
+    server, world, bucket, request, place, phase, fault
 ):
     """What is told as done can be read to its end; of all else nothing is left."""
     folder = {"kind": "folder", "path": str(world.storage)}
-    told = {"s3": bucket, "restic": repository}.get(place, folder)
+    told = bucket if place == "s3" else folder
+    if place == "restic":
+        told = request.getfixturevalue("repository")
     more = {"encryption": {"key": a_key(world)}} if place != "restic" else {}
     uid = world.ask("backup", storage=told, **more)
     process = world.start()

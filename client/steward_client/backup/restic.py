@@ -18,7 +18,8 @@ import subprocess
 import tarfile
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -44,6 +45,11 @@ LOCKED = "--retry-lock=2m"  # until somebody else has done with the repository
 PATIENCE = 60.0  # seconds for a repository to answer
 _REMOTE = re.compile(r"(s3|rest):(https?://)?[A-Za-z0-9][^@\s]*")
 _PASSWORD = ("wrong password", "no key found", "password is empty")
+_UNKNOWN = (
+    *("401 Unauthorized", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+    *("The Access Key Id you provided", "The request signature we calculated"),
+)
+_DENIED = ("403 Forbidden", "Access Denied", "AccessDenied")
 _AWAY = (
     *("connection refused", "connection reset", "dial tcp", "i/o timeout"),
     *("no such host", "EOF", "503 Service Unavailable", "SlowDown"),
@@ -203,6 +209,17 @@ class Restic(Engine):
                 f"The password does not open the repository {self.repository}: see"
                 " which secret the storage names, and what it holds."
             )
+        if any(sign in words for sign in _UNKNOWN):
+            return KeyMissing(
+                f"The server of the repository {self.repository} does not know this"
+                " name and password: see which secrets the storage names, and what"
+                " they hold."
+            )
+        if any(sign in words for sign in _DENIED):
+            return Problem(
+                f"The server of the repository {self.repository} does not allow that"
+                f" to whom the storage names: {words}"
+            )
         if code == 10 or "unable to open config file" in words:
             if any(sign in words for sign in _AWAY):
                 return Unreachable(f"The repository does not answer: {words}")
@@ -222,7 +239,6 @@ class Restic(Engine):
 
     def _ready(self) -> None:
         """Make the repository if there is none; forget the locks of the dead."""
-        self._listed = None
         self._snapshots()
         if not self._there:
             self._run("init")
@@ -325,35 +341,101 @@ class Restic(Engine):
             raise Problem(f"restic made no snapshot of {name}.")
         return summary
 
+    def _save_all(
+        self, name: str, folders: dict[str, Path], tick: Tick
+    ) -> dict[str, dict[str, Any]]:
+        """Make snapshots side by side; when one fails, the others do not go on."""
+        failed: list[BaseException] = []
+
+        def expect_success() -> None:
+            check()
+            if failed:
+                raise Problem("Another part of the backup failed.")
+
+        def save(part: str) -> dict[str, Any]:
+            try:
+                return self._save(name, part, folders[part], tick)
+            except BaseException as problem:
+                failed.append(problem)
+                raise
+
+        check, self.check = self.check, expect_success
+        try:
+            with ThreadPoolExecutor() as pool:
+                saving = {part: pool.submit(save, part) for part in folders}
+            if failed:
+                raise failed[0]
+            return {part: saved.result() for part, saved in saving.items()}
+        finally:
+            self.check = check
+
+    # -- what it has -----------------------------------------------------------
+
     def known(self, name: str) -> Marks:
         """The files that the last backup has, and whose sums were right."""
-        found = Marks()
-        ours = [
-            s
-            for s in self._snapshots()
-            if s["name"].split("/")[0] == name.split("/")[0]
-        ]
-        last = next((s for s in reversed(ours) if s["part"] == FILES), None)
+        last = self._last(name)
         if not last or not self.has(last["name"]):
-            return found
+            return Marks()
+        return self._noted(last) or self._told(last)
+
+    def _last(self, name: str) -> dict[str, Any] | None:
+        """The snapshot of the files of this database's last backup."""
+        folder = name.split("/")[0]
+        ours = (s for s in self._snapshots() if s["name"].split("/")[0] == folder)
+        return next((s for s in reversed(list(ours)) if s["part"] == FILES), None)
+
+    def _told(self, last: dict[str, Any]) -> Marks:
+        """What the repository tells; it takes three calls."""
         try:
             manifest = self.manifest(last["name"])
             list(self._parts(manifest, FILES + "/"))
         except Problem:
-            return found
+            return Marks()
         told = manifest["filestore"]
-        changed = set(told["changed"])
-        if told["changed_count"] > len(changed):
+        found = Marks(told["changed"])
+        if told["changed_count"] > len(told["changed"]):
             return found
 
         def take(node: dict[str, Any]) -> None:
             if node.get("type") == "file":
                 path = str(node["path"]).lstrip("/")
-                if path not in changed:
-                    found.add(path, node.get("size", 0), _moment(node["mtime"]))
+                found.add(path, node.get("size", 0), _moment(node["mtime"]))
 
         self._run("ls", "--json", "--no-lock", last["id"], told=take)
         return found
+
+    def _notes(self, name: str) -> Path:
+        """Where this runner notes what the last backup of a database has."""
+        place = f"{self.repository}\n{name.split('/')[0]}"
+        return self.config.work / "restic-notes" / _sum(place.encode())[:32]
+
+    def _noted(self, last: dict[str, Any]) -> Marks | None:
+        """What we noted ourselves, if it is of that backup."""
+        path = self._notes(last["name"])
+        with suppress(OSError, ValueError, KeyError):
+            data, _newline, signature = path.read_bytes().rpartition(b"\n")
+            if self.key.signs(data, signature.decode("ascii")):
+                told = json.loads(data)
+                if (told["id"], told["tree"]) == (last["id"], last["tree"]):
+                    return Marks.of(told["marks"], told["changed"])
+        path.unlink(missing_ok=True)
+        return None
+
+    def note(self, name: str, marks: Marks, told: dict[str, Any]) -> None:
+        """Remember what a new backup has, so that the next one need not ask.
+
+        :param told: the manifest on the files
+        """
+        last, path = self._last(name), self._notes(name)
+        if not last or last["name"] != name:
+            return
+        if told["changed_count"] > len(told["changed"]):
+            return
+        noted = {"id": last["id"], "tree": last["tree"], "changed": told["changed"]}
+        data = json.dumps(noted | {"marks": marks.as_json()}).encode()
+        with suppress(OSError):  # then the repository tells
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.write_bytes(data + b"\n" + self.key.sign(data).encode())
 
     # -- an engine -------------------------------------------------------------
 
@@ -416,7 +498,7 @@ class Restic(Engine):
 
     def sealed(self, name: str, id_: str, manifest: bytes) -> None:
         """There is another backup, with such a manifest."""
-        self._sealed[name] = hashlib.sha256(manifest).hexdigest()
+        self._sealed[name] = _sum(manifest)
         listed = {"id": id_, "name": name, "part": MANIFEST, "time": "9999"}
         self._listed = [*self._snapshots(), listed]
 
@@ -632,6 +714,7 @@ class _Writer(Writer):
         self._tick = tick
         self._files: Path | None = None
         self._known: Marks | None = None
+        self._marks = Marks()
 
     def dumped(self, path: Path) -> None:
         path.rename(self._folder / DUMP / path.name)
@@ -641,6 +724,7 @@ class _Writer(Writer):
         if self._known is None:
             self._known = self._engine.known(self._name)
         status = path.stat()
+        self._marks.add(name, status.st_size, status.st_mtime_ns)
         if self._known.has(name, status.st_size, status.st_mtime_ns):
             return False  # restic will not read it either
         with open_regular(path) as file:
@@ -652,11 +736,8 @@ class _Writer(Writer):
     def close(self) -> Written:
         dump = self._folder / DUMP
         folders = {DUMP: dump if any(dump.iterdir()) else None, FILES: self._files}
-        saved = {
-            part: self._engine._save(self._name, part, folder, self._tick)
-            for part, folder in folders.items()
-            if folder
-        }
+        there = {part: folder for part, folder in folders.items() if folder}
+        saved = self._engine._save_all(self._name, there, self._tick)
         written = Written()
         for part, told in saved.items():
             snapshot = self._engine.snapshot(self._name, part)
@@ -674,6 +755,8 @@ class _Writer(Writer):
         (folder / manifests.SIGNATURE).write_text(signature + "\n")
         saved = self._engine._save(self._name, MANIFEST, folder)
         self._engine.sealed(self._name, str(saved["snapshot_id"]), manifest)
+        if told := json.loads(manifest)["filestore"]:
+            self._engine.note(self._name, self._marks, told)
 
 
 class _Pipe(io.RawIOBase):
@@ -701,28 +784,57 @@ class _Pipe(io.RawIOBase):
 class Marks:
     """Files as they are, in eight bytes each: there may be a million.
 
-    >>> marks = Marks()
+    :param changed: names of which nothing is known: their sums were wrong
+
+    >>> marks = Marks(["ab/bad"])
     >>> marks.add("ab/abc", 5, 1)
+    >>> marks.add("ab/bad", 5, 1)
     >>> marks.has("ab/abc", 5, 1), marks.has("ab/abc", 5, 2), marks.has("x", 5, 1)
     (True, False, False)
+    >>> marks.has("ab/bad", 5, 1)
+    False
+    >>> Marks.of(marks.as_json()).has("ab/abc", 5, 1)
+    True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Iterable[str] = ()) -> None:
+        self._changed = frozenset(changed)
         self._folders: dict[str, array[int]] = {}
         self._folder: str | None = None
         self._there: set[int] = set()
 
+    @classmethod
+    def of(cls, told: dict[str, str], changed: Iterable[str] = ()) -> Marks:
+        """From what `as_json` told."""
+        marks = cls(changed)
+        for folder, text in told.items():
+            marks._folders[folder] = array("Q", bytes.fromhex(text))
+        return marks
+
+    def as_json(self) -> dict[str, str]:
+        """As it can be written down."""
+        return {name: marks.tobytes().hex() for name, marks in self._folders.items()}
+
     def add(self, name: str, size: int, moment: int) -> None:
         """Know a file."""
-        folder = self._folders.setdefault(_folder(name), array("q"))
-        folder.append(hash((name, size, moment)))
+        folder = self._folders.setdefault(_folder(name), array("Q"))
+        folder.append(_mark(name, size, moment))
 
     def has(self, name: str, size: int, moment: int) -> bool:
         """Is it known like this? Asked for a folder's files one after the other."""
         folder = _folder(name)
         if folder != self._folder:
             self._folder, self._there = folder, set(self._folders.get(folder, ()))
-        return hash((name, size, moment)) in self._there
+        return name not in self._changed and _mark(name, size, moment) in self._there
+
+
+def _mark(name: str, size: int, moment: int) -> int:
+    text = f"{name}\0{size}\0{moment}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+
+
+def _sum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _folder(name: str) -> str:

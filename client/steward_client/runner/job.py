@@ -118,15 +118,17 @@ class Job:
         """Take away what is made within, also if it is the next runner that does.
 
         :param kind: one of `CLEANERS`
-        :param doomed: whether also what is whole has to go when this fails
+        :param doomed: whether also what is whole has to go when this fails; in a
+            storage, where each look takes its time, nothing goes when it does not
         """
         key = f"{kind}:{sorted(what.items())}"
         what["kind"] = kind
         self.journal.write("making", self.uuid, key=key, what=what)
-        begun = True
+        begun, failed = True, False
         try:
             yield
         except BaseException as problem:
+            failed = True
             begun = not isinstance(problem, Refused)
             if doomed:
                 what["whole"] = True
@@ -135,7 +137,8 @@ class Job:
         finally:
             self._calm += 1  # also when the work was told to stop
             try:
-                clean(what, self.config, self.server)
+                if failed or kind not in REMOTE:
+                    clean(what, self.config, self.server)
                 self.journal.write("gone", self.uuid, key=key)
             except Unreachable as problem:
                 if begun:  # it stays in the journal, for another time
@@ -205,6 +208,7 @@ def _clean_remote(what: dict[str, Any], config: Config, _server: Server) -> None
         raise Unreachable(problem.sentence) from None
 
 
+REMOTE = ("s3", "restic")  # who succeeded has left nothing half-done there
 CLEANERS = {
     "folder": _clean_folder,
     "database": _clean_database,
