@@ -567,12 +567,10 @@ def test_restic_without_its_notes(world, repository, how):
 
 def test_restic_one_part_fails(world, repository):
     """The other does not go on, and neither of them stays."""
-    slow = 'case "$*" in *part=filestore*) exec sleep 60;; *part=dump*) exit 1;; esac'
-    config = wrapped(world, slow + '; exec "$real" "$@"')
-    began = time.monotonic()
+    held = 'case "$*" in *part=filestore*) exec sleep 3600;; *part=dump*) exit 1;; esac'
+    config = wrapped(world, held + '; exec "$real" "$@"')
     row = world.do("backup", config, storage=repository)
     assert "restic backup ended with code 1" in row["error"]
-    assert time.monotonic() - began < 45
     assert snapshots(world, repository) == []
 
 
@@ -653,6 +651,19 @@ def test_restic_says_incomplete(world, repository):
     assert row["state"] == "failed"
     assert "could not read everything" in row["error"]
     assert snapshots(world, repository) == []
+
+
+def test_restic_locked_is_not_damaged(world, repository):
+    """Somebody else is at work in it: that says nothing of the backup."""
+    name = world.backup(storage=repository)
+    busy = 'echo "unable to create lock in backend: repository is already locked"'
+    config = wrapped(
+        world, f'[ "$1" != check ] || {{ {busy}; exit 11; }}\nexec "$real" "$@"'
+    )
+    row = world.do("verify", config, storage=repository, path=name, level="checksummed")
+    assert row["state"] == "failed"
+    assert "locked by somebody else" in row["error"]
+    assert "damaged" not in row["error"]
 
 
 def test_restic_damaged(world, repository):

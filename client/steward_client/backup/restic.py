@@ -229,7 +229,7 @@ class Restic(Engine):
                 f"restic could not read everything, so this is no whole backup: {words}"
             )
         if "already locked" in words:
-            return Problem(
+            return _Locked(
                 f"The repository is locked by somebody else: {words} If nobody is,"
                 " 'restic unlock' removes what was left behind."
             )
@@ -585,9 +585,11 @@ class Restic(Engine):
 
     def _verify(self, manifest: dict[str, Any], how: str) -> None:
         list(self._parts(manifest))
+        if self.local:  # one may have died after the first look
+            self._unlock()
         try:
             self._run("check", LOCKED, how)
-        except (KeyMissing, Unreachable):
+        except (KeyMissing, Unreachable, _Locked):
             raise
         except Problem as problem:
             raise Corrupt(f"The repository is damaged: {problem.sentence}") from None
@@ -704,6 +706,10 @@ class Restic(Engine):
 
 class _NoRepository(Problem):
     """There is none yet."""
+
+
+class _Locked(Problem):
+    """Somebody else works with it."""
 
 
 class _Writer(Writer):
