@@ -14,6 +14,7 @@ import os
 import re
 import selectors
 import shutil
+import signal
 import subprocess
 import tarfile
 import time
@@ -42,7 +43,11 @@ HOST = "steward"  # the same whatever the machine is called: it finds what it ha
 DUMP, FILES, MANIFEST = "dump", "filestore", "manifest"
 SAMPLE = "5%"  # of the repository's data that is read after each backup
 LOCKED = "--retry-lock=2m"  # until somebody else has done with the repository
+LOOKS, LOOKED = 24, "--retry-lock=5s"  # as long, with looks whether he has died
 PATIENCE = 60.0  # seconds for a repository to answer
+# told to end, it may hold its lock for as long as a send takes; of the dead, a lock
+# is known to be left behind
+ORPHANED = signal.SIGKILL
 _REMOTE = re.compile(r"(s3|rest):(https?://)?[A-Za-z0-9][^@\s]*")
 _PASSWORD = ("wrong password", "no key found", "password is empty")
 _UNKNOWN = (
@@ -185,6 +190,7 @@ class Restic(Engine):
             source=source,
             output=subprocess.PIPE,
             errors=subprocess.STDOUT,
+            orphaned=ORPHANED,
         ) as running:
             for line in running.lines():
                 try:
@@ -585,10 +591,18 @@ class Restic(Engine):
 
     def _verify(self, manifest: dict[str, Any], how: str) -> None:
         list(self._parts(manifest))
-        if self.local:  # one may have died after the first look
+        for _look in range(LOOKS - 1):
+            with suppress(_Locked):
+                self._check(how)
+                return
+        self._check(how)
+
+    def _check(self, how: str) -> None:
+        """Have it checked, unless somebody is at work in it, or died just now."""
+        if self.local:
             self._unlock()
         try:
-            self._run("check", LOCKED, how)
+            self._run("check", LOOKED, how)
         except (KeyMissing, Unreachable, _Locked):
             raise
         except Problem as problem:
@@ -656,6 +670,7 @@ class Restic(Engine):
                 self.check,
                 output=subprocess.PIPE,
                 errors=said,
+                orphaned=ORPHANED,
             ) as running,
         ):
             errors.unlink()

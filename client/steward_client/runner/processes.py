@@ -24,9 +24,9 @@ _LIBC = ctypes.CDLL(None)
 _PARENT_DEATH = 1
 
 
-def _die_with(parent: int) -> None:
-    """In the child: SIGTERM when the runner is gone, also by ``kill -9``."""
-    _LIBC.prctl(_PARENT_DEATH, signal.SIGTERM)
+def _die_with(parent: int, how: signal.Signals) -> None:
+    """In the child: be told when the runner is gone, also by ``kill -9``."""
+    _LIBC.prctl(_PARENT_DEATH, how)
     if os.getppid() != parent:  # it was gone before we asked to be told
         os._exit(1)
 
@@ -36,6 +36,7 @@ class Program:
 
     :param check: called again and again; raises when the work has to stop
     :param grace: seconds to end by itself when it has to
+    :param orphaned: what it gets when the runner is gone
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Program:
         errors: IO[bytes] | int | None = None,
         folder: Path | None = None,
         grace: float = GRACE,
+        orphaned: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = Path(command[0]).name
         self.check, self.grace = check, grace
@@ -63,7 +65,7 @@ class Program:
                 stderr=errors or subprocess.PIPE,
                 start_new_session=True,
                 # no locks are taken in it: the library was loaded long before
-                preexec_fn=partial(_die_with, os.getpid()),  # noqa: PLW1509
+                preexec_fn=partial(_die_with, os.getpid(), orphaned),  # noqa: PLW1509
             )
         except OSError as error:
             raise Problem(f"{self.name} cannot be started: {error}") from None
