@@ -513,6 +513,48 @@ def test_an_index_whose_build_is_killed(knowledge, crowded):
 # -- without pgvector --------------------------------------------------------------
 
 
+def test_words_are_counted_when_nobody_indexes(knowledge, databases):
+    """A count amid an indexing would lose what is not there yet: it comes later."""
+    knowledge.call("steward.document", "push", documents=[TIDES], wait=True)
+    [cron] = knowledge.call(
+        *("ir.cron", "search"),
+        domain=[["cron_name", "=", "Steward: count the words of the index anew"]],
+    )
+
+    def count():
+        knowledge.call("ir.cron", "method_direct_trigger", ids=[cron])
+        [(held,)] = knowledge.sql(
+            "SELECT passages FROM steward_term WHERE kind = 'word' AND name = 'eastern'"
+        )
+        return held
+
+    right = count()
+    knowledge.sql(
+        "UPDATE steward_term SET passages = 77 WHERE kind = 'word' AND name = 'eastern'"
+    )
+    server = databases.server
+    indexing = psycopg2.connect(
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=server.password or None,
+        dbname=knowledge.server.database,
+    )
+    try:
+        with indexing, indexing.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [0x57455245])
+            assert count() == 77
+            later = knowledge.sql(
+                "SELECT 1 FROM ir_cron_trigger"
+                " WHERE cron_id = %s AND call_at > now() AT TIME ZONE 'UTC'",
+                cron,
+            )
+            assert later
+    finally:
+        indexing.close()
+    assert count() == right
+
+
 def test_without_the_extension(settings, databases):
     """Search goes by words, and says so; nothing fails."""
     with databases.clone(databases.template(product_addons()), "plain") as database:

@@ -1,9 +1,11 @@
 import random
 from collections import Counter
+from datetime import timedelta
 from functools import cache
 from time import monotonic
 
 from odoo import fields, models
+from odoo.addons.steward.exceptions import Locked
 from odoo.addons.steward_llm.adapters import local
 from odoo.addons.steward_llm.kernel.common_words import STOP_WORDS, business_words
 from odoo.tools import SQL
@@ -25,6 +27,8 @@ BATCH = 2_000  # passages
 DOCUMENTS = 200
 MOST_STEMS = 200_000  # words a process remembers; then it starts anew
 _LOCK = 0x57455244  # of the vocabulary; any number that nobody else uses
+_INDEXING = 0x57455245  # shared by who indexes, until its passages are there as well
+AGAIN = timedelta(minutes=5)  # until all is counted that was being indexed
 SIMPLE = "simple"
 FRESH = 30  # seconds that a process goes on with the vocabulary it has
 
@@ -101,13 +105,14 @@ class StewardTerm(models.Model):
         :return: the numbers of the lexemes among them; how long a passage and a page
             now are on average (the caller's own snapshot may be older)
         """
+        self.env.cr.execute(SQL("SELECT pg_advisory_xact_lock_shared(%s)", _INDEXING))
         with self._own_transaction() as cr:
             self._lock(cr)
             numbers = self._upsert(cr, counts, SQL("t.passages + d.passages"))
             return numbers, self._averages(self._totals(cr))
 
-    def _lock(self, cr):
-        cr.execute(SQL("SELECT pg_advisory_xact_lock(%s)", _LOCK), log_exceptions=False)
+    def _lock(self, cr, what=_LOCK):
+        cr.execute(SQL("SELECT pg_advisory_xact_lock(%s)", what), log_exceptions=False)
 
     def _upsert(self, cr, counts, passages):
         counts = {**counts, ("total", GENERATION): 0}
@@ -204,25 +209,40 @@ class StewardTerm(models.Model):
     # -- setting right -------------------------------------------------------------
 
     def _refresh_terms(self):
-        """Count everything anew; rate anew when passages are longer or shorter now."""
-        counts = self._counted_anew()
-        rated = self._totals().get(RATED, 0)
-        average = _average(counts, PASSAGES, LENGTHS)
-        far = abs(average - rated) > DRIFT * max(rated, 1)
-        counts["total", RATED] = round(average if far else rated)
-        with self._own_transaction() as cr:
-            self._lock(cr)
-            cr.execute("UPDATE steward_term SET passages = 0 WHERE passages <> 0")
-            self._upsert(cr, counts, SQL("d.passages"))
-            cr.execute("DELETE FROM steward_term WHERE passages = 0 AND kind = 'word'")
+        """Count everything anew; rate anew when passages are longer or shorter now.
+
+        Nobody indexes meanwhile: what is counted and not there yet would be lost.
+        """
+        try:
+            with self._own_transaction() as cr:
+                self._lock(cr, _INDEXING)
+                far = self._recount(cr)
+        except Locked:
+            cron = self.env.ref("steward_knowledge.cron_refresh_terms")
+            # sudo: ir.cron - it is the one that calls this
+            cron.sudo()._trigger(fields.Datetime.now() + AGAIN)
+            return
         if far:
             documents = self.env["steward.document"].with_context(active_test=False)
             found = documents.search([("chunk_ids", "!=", False)])
             for first in range(0, len(found), DOCUMENTS):
                 found[first : first + DOCUMENTS]._make_chunks()
 
-    def _counted_anew(self):
-        cr, counts, last = self.env.cr, Counter(), 0
+    def _recount(self, cr):
+        """Count everything; answer whether passages have another length now."""
+        counts = self._counted_anew(cr)
+        rated = self._totals(cr).get(RATED, 0)
+        average = _average(counts, PASSAGES, LENGTHS)
+        far = abs(average - rated) > DRIFT * max(rated, 1)
+        counts["total", RATED] = round(average if far else rated)
+        self._lock(cr)
+        cr.execute("UPDATE steward_term SET passages = 0 WHERE passages <> 0")
+        self._upsert(cr, counts, SQL("d.passages"))
+        cr.execute("DELETE FROM steward_term WHERE passages = 0 AND kind = 'word'")
+        return far
+
+    def _counted_anew(self, cr):
+        counts, last = Counter(), 0
         cr.execute("SELECT word, ndoc FROM ts_stat('SELECT tsv FROM steward_chunk')")
         counts.update({("lexeme", word): n for word, n in cr.fetchall()})
         while True:
