@@ -1,5 +1,6 @@
 """What the tests from outside share: real databases, real servers, a real browser."""
 
+import contextlib
 import json
 import socket
 import sys
@@ -8,6 +9,7 @@ import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg2
 import pytest
 import requests
 
@@ -133,6 +135,25 @@ class Odoo:
 
     def sql(self, query, *args):
         return self.databases.sql(query, self.database, *args)
+
+    @contextlib.contextmanager
+    def amid(self, query, *args, **options):
+        """A transaction of somebody else's, which began with a query and goes on."""
+        server = self.databases.server
+        connection = psycopg2.connect(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            password=server.password or None,
+            dbname=self.database,
+            **options,
+        )
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(query, args or None)
+            yield
+        finally:
+            connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ import urllib.error
 import xmlrpc.client
 from pathlib import Path
 
-import psycopg2
 import pytest
 from click.testing import CliRunner
 from conftest import Odoo, held_port
@@ -445,23 +444,9 @@ def crowded(knowledge):
     knowledge.sql("DELETE FROM steward_chunk WHERE sequence > 1000")
 
 
-@contextlib.contextmanager
 def writing(knowledge):
     """Somebody is about to write vectors, and has not ended."""
-    server = knowledge.server.databases.server
-    connection = psycopg2.connect(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        password=server.password or None,
-        dbname=knowledge.server.database,
-    )
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE steward_vector IN ROW EXCLUSIVE MODE")
-        yield
-    finally:
-        connection.close()
+    return knowledge.server.amid("LOCK TABLE steward_vector IN ROW EXCLUSIVE MODE")
 
 
 def test_an_index_whose_build_is_killed(knowledge, crowded):
@@ -513,7 +498,7 @@ def test_an_index_whose_build_is_killed(knowledge, crowded):
 # -- without pgvector --------------------------------------------------------------
 
 
-def test_words_are_counted_when_nobody_indexes(knowledge, databases):
+def test_words_are_counted_when_nobody_indexes(knowledge):
     """A count amid an indexing would lose what is not there yet: it comes later."""
     knowledge.call("steward.document", "push", documents=[TIDES], wait=True)
     [cron] = knowledge.call(
@@ -532,26 +517,15 @@ def test_words_are_counted_when_nobody_indexes(knowledge, databases):
     knowledge.sql(
         "UPDATE steward_term SET passages = 77 WHERE kind = 'word' AND name = 'eastern'"
     )
-    server = databases.server
-    indexing = psycopg2.connect(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        password=server.password or None,
-        dbname=knowledge.server.database,
-    )
-    try:
-        with indexing, indexing.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [0x57455245])
-            assert count() == 77
-            later = knowledge.sql(
-                "SELECT 1 FROM ir_cron_trigger"
-                " WHERE cron_id = %s AND call_at > now() AT TIME ZONE 'UTC'",
-                cron,
-            )
-            assert later
-    finally:
-        indexing.close()
+    shared = "SELECT pg_advisory_xact_lock_shared(%s)"
+    with knowledge.server.amid(shared, 0x57455245):  # somebody indexes
+        assert count() == 77
+        later = knowledge.sql(
+            "SELECT 1 FROM ir_cron_trigger"
+            " WHERE cron_id = %s AND call_at > now() AT TIME ZONE 'UTC'",
+            cron,
+        )
+        assert later
     assert count() == right
 
 

@@ -9,9 +9,7 @@ import random
 import time
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
-import psycopg2
 import pytest
 from conftest import Odoo
 
@@ -147,24 +145,11 @@ def runs(settings, databases):
             server.stop()
 
 
-@contextmanager
 def held(runs, number):
     """No run gets past its partner of this number meanwhile."""
-    server = runs.server.databases.server
-    connection = psycopg2.connect(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        password=server.password or None,
-        dbname=runs.server.database,
-        application_name=HOLDER,
+    return runs.server.amid(
+        "SELECT pg_advisory_xact_lock(4711, %s)", number, application_name=HOLDER
     )
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(4711, %s)", [number])
-        yield
-    finally:
-        connection.close()
 
 
 def names(run, number):
